@@ -1,0 +1,46 @@
+# `make help` lists what there is to do. Every target gets what it needs: a bare clone is enough.
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+BUILD_FILTER := cargo build -p kraiter-filter --profile filter --target wasm32-unknown-unknown
+
+# Envoy, cargo-deny and the like are kept in the project's own folder, not in the system.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup build run test lint bench clean
+
+help: ## shows this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## gets what this machine lacks: the wasm32 target, Envoy, Postgres
+	@tools/setup.sh
+
+build: setup ## builds the service, the filter and the stack runner, optimised
+	cargo build --release -p kraiter-backend
+	$(BUILD_FILTER)
+	cargo build --release -p kraiter-tests --bin stack
+
+# The last line is run by make itself, without a shell, so that signals reach the stack.
+run: build ## starts Postgres, the service and Envoy; Ctrl-C stops them
+	$(TARGET_DIR)/release/stack
+
+test: setup ## runs every test: unit, property, service against Postgres, end to end through Envoy
+	cargo build -p kraiter-backend
+	$(BUILD_FILTER) --lib --examples
+	cargo test --workspace
+
+lint: setup ## checks format, clippy (native and wasm32), dependencies, licences, scripts, Dockerfiles
+	@tools/setup.sh lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p kraiter-filter --lib --examples --target wasm32-unknown-unknown -- -D warnings
+	cargo deny --locked check licenses bans sources
+	shellcheck --external-sources tools/*.sh .ci/run
+	hadolint backend/Dockerfile envoy/Dockerfile
+
+bench: build ## measures everything, or one suite: make bench SUITE=edge
+	cargo run --release -p kraiter-tests --bin bench -- $(SUITE)
+
+clean: ## removes what was built; .tools and data stay
+	cargo clean
