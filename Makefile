@@ -36,7 +36,7 @@ lint: setup ## checks format, clippy (native and wasm32), dependencies, licences
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p kraiter-filter --lib --examples --target wasm32-unknown-unknown -- -D warnings
 	cargo deny --locked check licenses bans sources
-	shellcheck --external-sources tools/*.sh .ci/run
+	shellcheck --external-sources --source-path=SCRIPTDIR tools/*.sh .ci/run
 	hadolint backend/Dockerfile envoy/Dockerfile
 
 bench: build ## measures everything, or one suite: make bench SUITE=edge

