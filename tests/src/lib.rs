@@ -1,1 +1,24 @@
+//! Starts real Postgres, backend and Envoy processes and talks to them over sockets only.
+//!
+//! `make run`, the end-to-end suite and the benches use the same [`stack::Stack`]: what a developer
+//! starts by hand is what the tests test. Nothing in here knows how the backend or the filter work
+//! inside.
 
+pub mod api;
+pub mod artifacts;
+pub mod backend;
+pub mod collector;
+pub mod config;
+pub mod database;
+pub mod envoy;
+pub mod envoy_config;
+pub mod fault_proxy;
+pub mod forge;
+pub mod http;
+pub mod http_server;
+pub mod load;
+pub mod process;
+pub mod stack;
+pub mod trouble;
+pub mod upstream;
+pub mod wait;

@@ -1,0 +1,211 @@
+//! The backend's process: `kraiter serve`, and the other commands on the same data.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::api::Api;
+use crate::artifacts;
+use crate::http::Request;
+use crate::process::{Launch, Process};
+use crate::trouble::{Outcome, Trouble};
+use crate::wait;
+
+/// How long it may take to finish what it accepted and to stop its database.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a backend is started with; kept, so that it can be started again.
+#[derive(Clone, Debug)]
+pub struct BackendOptions {
+    pub data_dir: PathBuf,
+    /// Port 0 takes one of the system's choice.
+    pub listen: SocketAddr,
+    /// Without one the backend runs a private Postgres in its data folder.
+    pub database_url: Option<String>,
+    pub env: Vec<(OsString, OsString)>,
+    pub log: PathBuf,
+}
+
+#[derive(Debug)]
+pub struct Backend {
+    options: BackendOptions,
+    process: Process,
+    address: SocketAddr,
+}
+
+impl Backend {
+    /// Returns once it is ready to serve.
+    pub fn start(options: BackendOptions) -> Outcome<Self> {
+        std::fs::create_dir_all(&options.data_dir).map_err(Trouble::io(format!(
+            "making {}",
+            options.data_dir.display()
+        )))?;
+        let (process, address) = serve(&options)?;
+        Ok(Self {
+            options,
+            process,
+            address,
+        })
+    }
+
+    /// Where the API and `/ingest` are; another port after a restart if the system chose it.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.options.data_dir
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    pub fn log(&self) -> &Path {
+        &self.options.log
+    }
+
+    /// Starts it again on the same data, after [`stop`](Self::stop) or [`kill`](Self::kill).
+    pub fn start_again(&mut self) -> Outcome<()> {
+        (self.process, self.address) = serve(&self.options)?;
+        Ok(())
+    }
+
+    /// An orderly end. `None`: it had to be killed.
+    pub fn stop(&mut self) -> Option<ExitStatus> {
+        self.process.stop(Signal::SIGTERM, STOP_PATIENCE)
+    }
+
+    /// As if it had crashed.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Runs another command of the program on the same data.
+    pub fn command(&self, args: &[&str]) -> Outcome<String> {
+        run_command(&self.options, args)
+    }
+
+    pub fn json(&self, args: &[&str]) -> Outcome<Value> {
+        let output = self.command(args)?;
+        serde_json::from_str(&output).map_err(|error| {
+            let problem = format!("`kraiter {}` printed {output:?}: {error}", args.join(" "));
+            Trouble::content(&self.options.data_dir, problem)
+        })
+    }
+
+    /// The keyring in its text form, as the edge takes it.
+    pub fn keyring(&self) -> Outcome<String> {
+        let output = self.command(&["keyring", "show", "--expose"])?;
+        Ok(output.trim().to_owned())
+    }
+
+    pub fn ingest_secret(&self) -> Outcome<String> {
+        let path = self.options.data_dir.join("ingest.secret");
+        let reading = format!("reading {}", path.display());
+        let secret = std::fs::read_to_string(path).map_err(Trouble::io(reading))?;
+        Ok(secret.trim().to_owned())
+    }
+
+    /// A new tenant and a key of it with all scopes.
+    pub fn tenant(&self, name: &str, tracking_origin: &str) -> Outcome<Api> {
+        let origin = ["--tracking-origin", tracking_origin];
+        self.command(&["tenant", "create", name, origin[0], origin[1]])?;
+        self.api_key(name, "render,read,admin")
+    }
+
+    /// A new key of a tenant.
+    pub fn api_key(&self, tenant: &str, scopes: &str) -> Outcome<Api> {
+        let args = ["api-key", "create", "--tenant", tenant, "--scopes", scopes];
+        let made = self.json(&[&args[..], &["--name", "harness", "--json"]].concat())?;
+        let key = made.get("key").and_then(Value::as_str);
+        let key = key.ok_or_else(|| {
+            let problem = format!("`kraiter api-key create` gave no key: {made}");
+            Trouble::content(&self.options.data_dir, problem)
+        })?;
+        Ok(Api {
+            address: self.address,
+            key: key.to_owned(),
+        })
+    }
+
+    /// The same access after a restart.
+    pub fn reach(&self, api: &Api) -> Api {
+        Api {
+            address: self.address,
+            key: api.key.clone(),
+        }
+    }
+}
+
+fn serve(options: &BackendOptions) -> Outcome<(Process, SocketAddr)> {
+    let address_file = options.data_dir.join("harness.address");
+    // One of an earlier start would be taken for this one's.
+    if address_file.exists() {
+        let clearing = format!("removing {}", address_file.display());
+        std::fs::remove_file(&address_file).map_err(Trouble::io(clearing))?;
+    }
+    let mut launch = Launch::new("the backend", artifacts::kraiter()?, options.log.clone())
+        .arg("serve")
+        .arg("--data-dir")
+        .arg(&options.data_dir)
+        .arg("--listen")
+        .arg(options.listen.to_string())
+        .arg("--address-file")
+        .arg(&address_file);
+    launch.env.extend(environment(options));
+    let mut process = launch.start()?;
+    let address = wait::until_or("the backend to serve", || {
+        process.check()?;
+        let text = std::fs::read_to_string(&address_file).unwrap_or_default();
+        let address = text.trim().parse::<SocketAddr>();
+        Ok(address.map_err(|_| "no address yet".to_owned()))
+    })?;
+    wait::until_or("the backend to be ready", || {
+        process.check()?;
+        Ok(match Request::get("/readyz").send(address) {
+            Ok(answer) if answer.status == 200 => Ok(()),
+            Ok(answer) => Err(format!("/readyz: {} {}", answer.status, answer.text())),
+            Err(error) => Err(format!("/readyz: {error}")),
+        })
+    })?;
+    Ok((process, address))
+}
+
+fn environment(options: &BackendOptions) -> Vec<(OsString, OsString)> {
+    let mut env = options.env.clone();
+    // An empty value is an unset one: the machine's own must not leak in.
+    let url = options.database_url.clone().unwrap_or_default();
+    env.push(("DATABASE_URL".into(), url.into()));
+    env
+}
+
+fn run_command(options: &BackendOptions, args: &[&str]) -> Outcome<String> {
+    let mut command = Command::new(artifacts::kraiter()?);
+    command
+        .args(args)
+        .arg("--data-dir")
+        .arg(&options.data_dir)
+        .envs(environment(options))
+        .stdin(Stdio::null());
+    if options.database_url.is_none() {
+        command.env_remove("DATABASE_URL");
+    }
+    let shown = format!("kraiter {}", args.join(" "));
+    let output = command
+        .output()
+        .map_err(Trouble::io(format!("running `{shown}`")))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Trouble::Command {
+        command: shown,
+        status: output.status.to_string(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}

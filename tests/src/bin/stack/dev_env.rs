@@ -1,0 +1,53 @@
+//! `dev.env`: how scripts find a running stack. It is there while the stack answers, and no longer.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use kraiter_tests::api::Api;
+use kraiter_tests::stack::Stack;
+use kraiter_tests::trouble::{Outcome, Trouble};
+
+/// Removes the file when it is dropped.
+#[derive(Debug)]
+pub(crate) struct DevEnv {
+    path: PathBuf,
+}
+
+impl DevEnv {
+    pub(crate) fn write(data_dir: &Path, stack: &Stack, access: &Api) -> Outcome<Self> {
+        let path = data_dir.join("dev.env");
+        let text = format!(
+            "KRAITER_API=http://{}\nKRAITER_EDGE={}\nKRAITER_API_KEY={}\n",
+            access.address,
+            stack.edge_origin(),
+            access.key,
+        );
+        write_secret(&path, &text)?;
+        Ok(Self { path })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for DevEnv {
+    fn drop(&mut self) {
+        // Whoever removed it before has done the work.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Readable by its owner only, and there either whole or not at all.
+pub(crate) fn write_secret(path: &Path, text: &str) -> Outcome<()> {
+    let writing = format!("writing {}", path.display());
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    std::fs::write(&new, "")
+        .and_then(|()| std::fs::set_permissions(&new, Permissions::from_mode(0o600)))
+        .and_then(|()| std::fs::write(&new, text))
+        .and_then(|()| std::fs::rename(&new, path))
+        .map_err(Trouble::io(writing))
+}

@@ -1,0 +1,99 @@
+//! An Envoy with the filter that delivers to a collector of the test's: what leaves the edge, to
+//! the byte.
+
+use kraiter_tests::artifacts;
+use kraiter_tests::collector::{Batch, Collector, Keep};
+use kraiter_tests::envoy::{Envoy, EnvoyOptions};
+use kraiter_tests::envoy_config::EnvoyConfig;
+use kraiter_tests::forge::Forge;
+use kraiter_tests::http::Request;
+use kraiter_tests::stack::{ANY_PORT, test_folder};
+use kraiter_tests::trouble::Outcome;
+use kraiter_tests::wait;
+use serde_json::{Value, json};
+
+pub(crate) const SECRET: &str = "only-the-edge-knows";
+
+pub(crate) struct Edge {
+    pub(crate) envoy: Envoy,
+    pub(crate) collector: Collector,
+    pub(crate) forge: Forge,
+}
+
+impl Edge {
+    pub(crate) fn start(name: &str, edit: impl FnOnce(&mut EnvoyConfig) -> Outcome<()>) -> Self {
+        let collector = Collector::start(Keep::Lines).unwrap();
+        let forge = Forge::new([0xED; 32], 7).unwrap();
+        let options = options(name, &collector, &forge, edit);
+        let envoy = Envoy::start(options).unwrap();
+        Self {
+            envoy,
+            collector,
+            forge,
+        }
+    }
+
+    /// Loads one pixel of each of the sends `snd-0`, `snd-1` and so on.
+    pub(crate) fn open(&self, sends: std::ops::Range<u32>) {
+        for number in sends {
+            let path = self.forge.pixel(&format!("snd-{number}")).unwrap();
+            assert_eq!(self.envoy.get(&path).unwrap().status, 200);
+        }
+    }
+
+    pub(crate) fn open_with(&self, send: &str, headers: &[(&str, &[u8])]) {
+        let mut request = Request::get(self.forge.pixel(send).unwrap());
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        assert_eq!(self.envoy.send(&request).unwrap().status, 200);
+    }
+
+    /// Waits until exactly that many events were accepted.
+    pub(crate) fn accepted(&self, events: u64) {
+        wait::until("the collector to have accepted all", || {
+            match self.collector.accepted_lines() {
+                accepted if accepted == events => Ok(()),
+                accepted => Err(format!("{accepted} of {events}")),
+            }
+        })
+        .unwrap();
+    }
+
+    /// The event lines of all accepted batches.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let batches = self.collector.batches();
+        let accepted = batches.iter().filter(|batch| batch.accepted);
+        accepted.flat_map(lines_of).collect()
+    }
+}
+
+pub(crate) fn lines_of(batch: &Batch) -> Vec<Value> {
+    let parse = |line: &String| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+    batch.lines.iter().map(parse).collect()
+}
+
+/// One worker, so that the order of batches is the order of events.
+pub(crate) fn options(
+    name: &str,
+    collector: &Collector,
+    forge: &Forge,
+    edit: impl FnOnce(&mut EnvoyConfig) -> Outcome<()>,
+) -> EnvoyOptions {
+    let mut config = EnvoyConfig::shipped().unwrap();
+    config.listen(ANY_PORT).unwrap();
+    config.admin(ANY_PORT).unwrap();
+    config.backend(collector.address()).unwrap();
+    config.filter_file(&artifacts::filter().unwrap()).unwrap();
+    config.set("batch", json!({"max_age_ms": 50})).unwrap();
+    edit(&mut config).unwrap();
+    EnvoyOptions {
+        config,
+        keyring: forge.keyring(),
+        ingest_secret: SECRET.to_owned(),
+        workers: 1,
+        folder: test_folder(name).unwrap(),
+        name: "envoy".to_owned(),
+        core: None,
+    }
+}

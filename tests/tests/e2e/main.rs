@@ -1,0 +1,26 @@
+//! The whole path, end to end: real mail bodies, a real Envoy with the built filter, a real Postgres.
+//!
+//! Every test has a stack of its own and says what the API must show to the count. Nothing is mocked
+//! but the world outside: recipients, an application behind the gateway, a network that breaks.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod address;
+mod compose;
+mod counters;
+mod delivery;
+mod edge_alone;
+mod filter_settings;
+mod forgery;
+mod mail;
+mod make_run;
+mod outages;
+mod passing_on;
+mod raw_bytes;
+mod rewritten;
+mod unsubscribe;
