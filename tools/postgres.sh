@@ -16,10 +16,12 @@ is_server_folder() {
     [ "${major:-0}" -ge "$OLDEST" ]
 }
 
+# Where packagers put them: Debian, Red Hat, Alpine, Homebrew on both kinds of Mac; then PATH.
 find_server() {
     local folder on_path
     IFS=: read -ra on_path <<<"$PATH"
-    for folder in /usr/lib/postgresql/*/bin "${on_path[@]}"; do
+    for folder in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/libexec/postgresql*/bin \
+        {/opt/homebrew,/usr/local}/opt/postgresql@*/bin "${on_path[@]}"; do
         if is_server_folder "$folder"; then return 0; fi
     done
     return 1
@@ -44,5 +46,5 @@ install_without_cluster() {
 if find_server; then exit 0; fi
 if install_without_cluster && find_server; then exit 0; fi
 give_up "no PostgreSQL server of version $OLDEST or newer found" \
-    "looked in /usr/lib/postgresql/*/bin and in the folders of PATH, for postgres and initdb" \
+    "looked for postgres and initdb in /usr/lib/postgresql/*/bin, where other packagers put them, and on PATH" \
     "install it (Debian: apt install postgresql), or put its bin folder on PATH"
