@@ -182,11 +182,12 @@ impl Config {
 
 fn check_prefix(prefix: &str, problems: &mut Problems) {
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'%' | b'\\');
-    let fits = prefix.starts_with('/') && !prefix.ends_with('/') && !prefix.contains("//");
+    let fits = prefix.is_empty()
+        || prefix.starts_with('/') && !prefix.ends_with('/') && !prefix.contains("//");
     if prefix.len() > MAX_PREFIX_BYTES {
         let problem = format!("has at most {MAX_PREFIX_BYTES} bytes, not {}", prefix.len());
         problems.add("path_prefix", problem);
-    } else if !prefix.is_empty() && !(fits && prefix.bytes().all(plain)) {
+    } else if !fits || !prefix.bytes().all(plain) {
         let problem = format!("is empty or like /mail: no / at its end, not {prefix:?}");
         problems.add("path_prefix", problem);
     }
@@ -206,7 +207,8 @@ fn keyring(text: Option<String>, problems: &mut Problems) -> Option<Keyring> {
 }
 
 fn authorization(secret: Option<String>, problems: &mut Problems) -> String {
-    let secret = secret.unwrap_or_default();
+    // A secret read from a file comes with the line break at its end.
+    let secret = secret.as_deref().unwrap_or_default().trim();
     if secret.is_empty() {
         let problem = format!(
             "is missing: give it here or in the environment variable {INGEST_SECRET_VARIABLE}"

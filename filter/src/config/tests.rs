@@ -9,7 +9,7 @@ fn nothing(_: &str) -> Option<String> {
 fn environment(name: &str) -> Option<String> {
     match name {
         KEYRING_VARIABLE => Some(KEYRING.to_owned()),
-        INGEST_SECRET_VARIABLE => Some("from-environment".to_owned()),
+        INGEST_SECRET_VARIABLE => Some("from-environment\n".to_owned()),
         _ => None,
     }
 }
