@@ -48,21 +48,24 @@ pub(crate) fn kept_address(source: &[u8], mode: AddressMode) -> Option<AddressTe
         Some(v6) => v6.strip_suffix(']')?,
         None => host,
     };
-    let address = match (host.parse().ok()?, mode) {
-        (_, AddressMode::None) => return None,
-        (address, AddressMode::Full) => address,
-        (address, AddressMode::Truncated) => network(address),
-    };
     let mut kept = AddressText {
         text: [0; MAX_TEXT],
         len: 0,
     };
-    match address {
-        // As it came: formatting it again would only cost.
-        _ if mode == AddressMode::Full => kept.write_str(host).ok()?,
-        address => write!(kept, "{address}").ok()?,
+    match mode {
+        AddressMode::None => return None,
+        // The host wrote it from an address: reading it as one again would only cost.
+        AddressMode::Full if looks_like_address(host) => kept.write_str(host).ok()?,
+        AddressMode::Full => return None,
+        AddressMode::Truncated => write!(kept, "{}", network(host.parse().ok()?)).ok()?,
     }
     Some(kept)
+}
+
+fn looks_like_address(host: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
+    host.starts_with(|first: char| first.is_ascii_hexdigit() || first == ':')
+        && host.bytes().all(allowed)
 }
 
 fn network(address: IpAddr) -> IpAddr {
