@@ -19,6 +19,18 @@ use crate::wait;
 /// How long it may take to finish what it accepted and to stop its database.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a developer may have set for a backend of another kind.
+const NOT_INHERITED: [&str; 8] = [
+    "DATABASE_URL",
+    "KRAITER_DATA_DIR",
+    "KRAITER_INGEST_SECRET",
+    "KRAITER_INGEST_SECRET_FILE",
+    "KRAITER_KEYRING_FILE",
+    "KRAITER_LISTEN",
+    "KRAITER_LOG_FORMAT",
+    "KRAITER_MIGRATE",
+];
+
 /// What a backend is started with; kept, so that it can be started again.
 #[derive(Clone, Debug)]
 pub struct BackendOptions {
@@ -159,6 +171,7 @@ fn serve(options: &BackendOptions) -> Outcome<(Process, SocketAddr)> {
         .arg("--address-file")
         .arg(&address_file);
     launch.env.extend(environment(options));
+    launch.without = NOT_INHERITED.map(OsString::from).to_vec();
     let mut process = launch.start()?;
     let address = wait::until_or("the backend to serve", || {
         process.check()?;
@@ -179,23 +192,22 @@ fn serve(options: &BackendOptions) -> Outcome<(Process, SocketAddr)> {
 
 fn environment(options: &BackendOptions) -> Vec<(OsString, OsString)> {
     let mut env = options.env.clone();
-    // An empty value is an unset one: the machine's own must not leak in.
-    let url = options.database_url.clone().unwrap_or_default();
-    env.push(("DATABASE_URL".into(), url.into()));
+    let url = options.database_url.iter();
+    env.extend(url.map(|url| (OsString::from("DATABASE_URL"), url.into())));
     env
 }
 
 fn run_command(options: &BackendOptions, args: &[&str]) -> Outcome<String> {
     let mut command = Command::new(artifacts::kraiter()?);
+    for name in NOT_INHERITED {
+        command.env_remove(name);
+    }
     command
         .args(args)
         .arg("--data-dir")
         .arg(&options.data_dir)
         .envs(environment(options))
         .stdin(Stdio::null());
-    if options.database_url.is_none() {
-        command.env_remove("DATABASE_URL");
-    }
     let shown = format!("kraiter {}", args.join(" "));
     let output = command
         .output()

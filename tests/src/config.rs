@@ -23,13 +23,15 @@ pub struct RunConfig {
 
 pub const API_PORT: &str = "KRAITER_API_PORT";
 pub const EDGE_PORT: &str = "KRAITER_EDGE_PORT";
+pub const DEFAULT_API_PORT: u16 = 8080;
+pub const DEFAULT_EDGE_PORT: u16 = 10000;
 pub const DATA_DIR: &str = "KRAITER_DATA_DIR";
 
 impl RunConfig {
     pub fn read() -> Outcome<Self> {
         Ok(Self {
-            api_port: port(API_PORT, 8080)?,
-            edge_port: port(EDGE_PORT, 10000)?,
+            api_port: port(API_PORT, DEFAULT_API_PORT)?,
+            edge_port: port(EDGE_PORT, DEFAULT_EDGE_PORT)?,
             data_dir: variable(DATA_DIR).map_or_else(|| PathBuf::from("data"), PathBuf::from),
         })
     }

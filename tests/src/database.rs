@@ -7,13 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use kraiter_backend::private_postgres::{Durability, PrivatePostgres};
+use kraiter_backend::private_postgres::PrivatePostgres;
 use tokio::runtime::Runtime;
 
 use crate::artifacts;
 use crate::trouble::{Outcome, Trouble};
 
-pub use kraiter_backend::private_postgres::StopMode;
+pub use kraiter_backend::private_postgres::{Durability, StopMode};
 
 /// Migrated once; every test's database is a copy of it.
 const TEMPLATE: &str = "kraiter_template";
@@ -37,9 +37,8 @@ struct Shared {
 
 impl Shared {
     fn start() -> Outcome<Self> {
-        let cluster = Cluster::start()?;
-        cluster.run("postgres", &format!("create database {TEMPLATE}"))?;
-        migrate(&cluster.url(TEMPLATE)?)?;
+        let cluster = Cluster::start(Durability::None)?;
+        cluster.migrated(TEMPLATE)?;
         Ok(Self { cluster, made: 0 })
     }
 
@@ -75,18 +74,18 @@ enum Job {
     Restart(StopMode, Sender<Outcome<()>>),
 }
 
-/// A Postgres of this process's own, without syncing, gone with the process.
+/// A Postgres of this process's own, gone with the process.
 #[derive(Debug)]
 pub struct Cluster {
     jobs: Sender<Job>,
 }
 
 impl Cluster {
-    pub fn start() -> Outcome<Self> {
+    pub fn start(durability: Durability) -> Outcome<Self> {
         let (jobs, inbox) = channel();
         let (started, outcome) = channel();
         // The server lives as long as the thread that starts it.
-        std::thread::spawn(move || match Server::start() {
+        std::thread::spawn(move || match Server::start(durability) {
             Ok(server) => {
                 let _ = started.send(Ok(()));
                 server.serve(inbox);
@@ -102,6 +101,12 @@ impl Cluster {
     /// Where a database of the cluster is reached; the port changes with every restart.
     pub fn url(&self, database: &str) -> Outcome<String> {
         self.ask(|answer| Job::Url(database.to_owned(), answer))
+    }
+
+    /// A migrated database on this cluster.
+    pub fn migrated(&self, database: &str) -> Outcome<()> {
+        self.run("postgres", &format!("create database {database}"))?;
+        migrate(&self.url(database)?)
     }
 
     pub fn run(&self, database: &str, statement: &str) -> Outcome<()> {
@@ -134,13 +139,14 @@ fn trouble(what: &str, error: impl ToString) -> Trouble {
 struct Server {
     runtime: Runtime,
     folder: PathBuf,
+    durability: Durability,
     postgres: Option<PrivatePostgres>,
     /// Removes the folder once this process and the server are gone.
     _remover: Child,
 }
 
 impl Server {
-    fn start() -> Outcome<Self> {
+    fn start(durability: Durability) -> Outcome<Self> {
         static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let name = format!("kraiter-tests-{}-{number}", std::process::id());
@@ -154,6 +160,7 @@ impl Server {
             runtime,
             _remover: remover(&folder)?,
             folder,
+            durability,
             postgres: None,
         };
         server.up()?;
@@ -161,7 +168,7 @@ impl Server {
     }
 
     fn up(&mut self) -> Outcome<()> {
-        let start = PrivatePostgres::start(&self.folder, Durability::None);
+        let start = PrivatePostgres::start(&self.folder, self.durability);
         let postgres = self.runtime.block_on(start);
         self.postgres = Some(postgres.map_err(|error| trouble("starting Postgres", error))?);
         Ok(())

@@ -62,6 +62,13 @@ impl EnvoyConfig {
 
     /// Where events are delivered.
     pub fn backend(&mut self, address: SocketAddr) -> Outcome<()> {
+        *self.backend_endpoint()? = socket(address);
+        Ok(())
+    }
+
+    /// The socket address of the cluster that events go to.
+    pub fn backend_endpoint(&mut self) -> Outcome<&mut Value> {
+        let path = self.path.clone();
         let clusters = self.at("/static_resources/clusters")?;
         let named = |cluster: &&mut Value| cluster.get("name") == Some(&json!(BACKEND_CLUSTER));
         let cluster = clusters.as_array_mut().into_iter().flatten().find(named);
@@ -70,13 +77,9 @@ impl EnvoyConfig {
                 "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
             cluster.pointer_mut(path)
         });
-        match endpoint {
-            Some(endpoint) => {
-                *endpoint = socket(address);
-                Ok(())
-            }
-            None => Err(self.lacks(&format!("an endpoint of cluster {BACKEND_CLUSTER}"))),
-        }
+        endpoint.ok_or_else(|| {
+            Trouble::content(&path, format!("it has no endpoint of cluster {BACKEND_CLUSTER}"))
+        })
     }
 
     /// The file that Envoy loads the filter from.

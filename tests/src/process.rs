@@ -31,6 +31,8 @@ pub struct Launch {
     pub program: PathBuf,
     pub args: Vec<OsString>,
     pub env: Vec<(OsString, OsString)>,
+    /// Variables of this process's that the child does not get.
+    pub without: Vec<OsString>,
     /// Takes both output streams; appended to, so that a restart keeps the story whole.
     pub log: PathBuf,
     /// Sent by the system should the harness die, even when it is killed.
@@ -46,6 +48,7 @@ impl Launch {
             program,
             args: Vec::new(),
             env: Vec::new(),
+            without: Vec::new(),
             log,
             at_harness_death: Signal::SIGTERM,
             core: None,
@@ -71,6 +74,9 @@ impl Launch {
             .map_err(Trouble::io(trouble("opening")))?;
         let errors = log.try_clone().map_err(Trouble::io(trouble("opening")))?;
         let mut command = Command::new(&self.program);
+        for name in &self.without {
+            command.env_remove(name);
+        }
         command
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)))

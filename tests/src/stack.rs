@@ -94,6 +94,7 @@ pub struct Stack {
     pub envoy: Envoy,
     pub proxy: Option<FaultProxy>,
     pub backend: Backend,
+    envoy_options: EnvoyOptions,
     folder: PathBuf,
     temporary: bool,
 }
@@ -127,7 +128,7 @@ impl Stack {
         config.backend(collector)?;
         config.filter_file(&artifacts::filter()?)?;
         (options.edit)(&mut config)?;
-        let envoy = Envoy::start(EnvoyOptions {
+        let envoy_options = EnvoyOptions {
             config,
             keyring: backend.keyring()?,
             ingest_secret: backend.ingest_secret()?,
@@ -135,9 +136,11 @@ impl Stack {
             folder: options.folder.clone(),
             name: "envoy".to_owned(),
             core: None,
-        })?;
+        };
+        let envoy = Envoy::start(envoy_options.clone())?;
         Ok(Self {
             envoy,
+            envoy_options,
             proxy,
             backend,
             folder: options.folder,
@@ -201,6 +204,16 @@ impl Stack {
         if let Some(proxy) = &self.proxy {
             proxy.set_target(self.backend.address());
         }
+        Ok(())
+    }
+
+    /// Another Envoy with the keyring of now in the place of the running one, on the same port, as
+    /// after a rotation.
+    pub fn restart_envoy(&mut self) -> Outcome<()> {
+        self.envoy_options.config.listen(self.envoy.edge())?;
+        self.envoy_options.keyring = self.backend.keyring()?;
+        self.envoy.stop();
+        self.envoy = Envoy::start(self.envoy_options.clone())?;
         Ok(())
     }
 

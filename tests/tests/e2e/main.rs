@@ -17,6 +17,7 @@ mod delivery;
 mod edge_alone;
 mod filter_settings;
 mod forgery;
+mod ingest;
 mod mail;
 mod make_run;
 mod outages;

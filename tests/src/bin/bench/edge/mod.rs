@@ -41,6 +41,7 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
     for task in Task::ALL {
         for side in 0..sides.envoys.len() {
             let shape = sides.shape(side, task)?;
+            same_bytes(&sides, task, side, shape)?;
             series.push(Series {
                 task,
                 side,
@@ -66,23 +67,32 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
         }
     }
     let delivered = sides.all_delivered()?;
-    let mut notes = vec![format!(
-        "{} cores, one Envoy worker, {CONNECTIONS} connections, median of {} rounds of {} s; \
+    let notes = vec![format!(
+        "{cores} cores, one Envoy worker, {CONNECTIONS} connections, median of {} rounds of {} s; \
          {delivered} events delivered, none dropped; no access log on any side",
-        cores, config.rounds, config.seconds
+        config.rounds, config.seconds
     )];
-    for one in &series {
-        let (task, side) = (one.task.name(), sides.name(one.side));
-        notes.push(format!(
-            "an answer to a {task} by {side}: {} bytes",
-            one.shape.bytes
-        ));
-    }
     Ok(Report {
         suite: "edge",
         findings: findings(&sides, &series),
         notes,
     })
+}
+
+/// A comparison of answers of different lengths would say nothing.
+fn same_bytes(sides: &Sides, task: Task, side: usize, shape: AnswerShape) -> Outcome<()> {
+    let ours = sides.shape(Sides::OURS, task)?;
+    if shape == ours {
+        return Ok(());
+    }
+    let problem = format!(
+        "{} answers a {} with {} bytes, the filter with {}",
+        sides.name(side),
+        task.name(),
+        shape.bytes,
+        ours.bytes
+    );
+    Err(Trouble::io("comparing answers")(std::io::Error::other(problem)))
 }
 
 /// Loads one side; of our own, all that was answered must also have been delivered.

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 /// Different mails, so that no answer can be cached anywhere.
 const TOKENS: usize = 4096;
-const SECRET: &str = "a secret of the bench's, for nobody";
+const SECRET: &str = "a-secret-of-the-benchs";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
@@ -48,12 +48,13 @@ impl Task {
         let send = format!("snd_bench-{number:06}");
         match self {
             Self::Pixel => forge.pixel(&send),
-            Self::Click => {
-                let url = format!("https://shop.example/spring/offer?item={number:06}&from=mail");
-                forge.click(&send, &url)
-            }
+            Self::Click => forge.click(&send, &destination(number)),
         }
     }
+}
+
+fn destination(number: usize) -> String {
+    format!("https://shop.example/spring/offer?item={number:06}&from=mail")
 }
 
 pub(crate) struct Sides {
@@ -100,7 +101,9 @@ impl Sides {
         sides.envoys.push(("direct_response", direct));
         let answering = artifacts::answer_only_filter()?;
         let answer_only = sides.start_envoy(&forge, "answer_only", core, move |config| {
-            config.filter_file(&answering)
+            config.filter_file(&answering)?;
+            // Its whole configuration is where a click leads.
+            config.set_settings_text(&destination(0))
         })?;
         sides.envoys.push(("answer_only", answer_only));
         Ok(sides)
