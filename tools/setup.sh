@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a machine ready to build, run and test the project; says nothing where nothing is missing.
+# Makes a machine ready to build, run and test the project. Says nothing where nothing is missing.
 #   tools/setup.sh         what every make target needs
 #   tools/setup.sh lint    what only `make lint` needs
 set -euo pipefail
@@ -15,10 +15,16 @@ case "${1:-build}" in
 esac
 
 # Two make calls at once would install the same thing twice: the second one waits for the first.
-mkdir -p "$here/../.tools"
+tools="$here/../.tools"
+mkdir -p "$tools"
 if command -v flock >/dev/null 2>&1; then
-    exec 9>"$here/../.tools/lock"
-    flock 9
+    exec 9>"$tools/lock"
+    if ! flock --nonblock 9; then
+        echo "setup: waiting for another setup of this folder to finish" >&2
+        flock 9
+    fi
+    # Left by a setup that was interrupted.
+    rm -rf "$tools"/scratch.*
 fi
 
 for step in $steps; do

@@ -36,7 +36,7 @@ add_with_rustup() {
     if have timeout; then limit=(timeout 240); fi
     say "adding $TARGET with rustup"
     RUSTUP_MAX_RETRIES=0 RUSTUP_DOWNLOAD_TIMEOUT=20 \
-        quietly rustup "${limit[@]}" rustup target add "$TARGET" || return 1
+        quietly rustup ${limit[@]+"${limit[@]}"} rustup target add "$TARGET" || return 1
     is_installed || {
         say "rustup reports success, but $INSTALLED has no standard library"
         return 1
