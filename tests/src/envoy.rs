@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -16,6 +16,12 @@ use crate::trouble::{Outcome, Trouble};
 use crate::wait;
 
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Events that a collector does not take within this time are left to the edge's own means.
+const DELIVERY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A little more than the longest time between two looks of the filter's at what is due.
+const TICK: Duration = Duration::from_millis(300);
 
 /// What an Envoy is started with.
 #[derive(Clone, Debug)]
@@ -116,11 +122,43 @@ impl Envoy {
         Ok(sum_of(&self.prometheus()?, name, labels))
     }
 
-    /// Takes no new connections and lets open ones finish, then ends.
+    /// Takes no new connections, delivers what it has seen and ends.
     pub fn stop(&mut self) -> Option<ExitStatus> {
-        // An Envoy that no longer answers is stopped all the same.
-        let _ = self.ask_admin("POST", "/drain_listeners?graceful");
+        if self.process.exited().is_none() {
+            // An Envoy that no longer answers is stopped all the same.
+            let _ = self.ask_admin("POST", "/drain_listeners?graceful");
+            self.deliver_the_rest();
+        }
         self.process.stop(Signal::SIGTERM, STOP_PATIENCE)
+    }
+
+    /// Waits until no event is left to deliver, for as long as that gets anywhere soon. Counters
+    /// reach the admin interface once a tick, so one look at them is not enough.
+    fn deliver_the_rest(&mut self) {
+        let start = Instant::now();
+        let mut settled_since = None;
+        while start.elapsed() < DELIVERY_PATIENCE && self.process.exited().is_none() {
+            match self.undelivered() {
+                Ok(0) => {
+                    let since = *settled_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > TICK {
+                        return;
+                    }
+                }
+                Ok(_) => settled_since = None,
+                Err(_) => return,
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Events that were taken and neither delivered nor dropped yet.
+    fn undelivered(&self) -> Outcome<u64> {
+        let text = self.prometheus()?;
+        let of = |result| sum_of(&text, "kraiter_events", &[("result", result)]);
+        let refused = [("result", "dropped"), ("reason", "full")];
+        let dropped = of("dropped") - sum_of(&text, "kraiter_events", &refused);
+        Ok(of("accepted").saturating_sub(of("delivered") + dropped))
     }
 }
 

@@ -78,7 +78,10 @@ impl EnvoyConfig {
             cluster.pointer_mut(path)
         });
         endpoint.ok_or_else(|| {
-            Trouble::content(&path, format!("it has no endpoint of cluster {BACKEND_CLUSTER}"))
+            Trouble::content(
+                &path,
+                format!("it has no endpoint of cluster {BACKEND_CLUSTER}"),
+            )
         })
     }
 

@@ -19,7 +19,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(artifacts::project_root().join(path)).unwrap()
 }
 
-fn texts<'a>(value: &'a Value) -> Vec<&'a str> {
+fn texts(value: &Value) -> Vec<&str> {
     let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().map(|item| item.as_str().unwrap()).collect()
 }
@@ -30,9 +30,15 @@ fn the_edges_container_runs_the_shipped_configuration_where_it_expects_its_files
     let dockerfile = read(envoy["build"]["dockerfile"].as_str().unwrap());
     let mount = "./envoy/envoy.yaml:/etc/envoy/envoy.yaml:ro";
     assert!(texts(&envoy["volumes"]).contains(&mount), "{envoy}");
-    assert!(dockerfile.contains("\"/etc/envoy/envoy.yaml\""), "{dockerfile}");
+    assert!(
+        dockerfile.contains("\"/etc/envoy/envoy.yaml\""),
+        "{dockerfile}"
+    );
 
-    let filter = EnvoyConfig::shipped().unwrap().shipped_filter_file().unwrap();
+    let filter = EnvoyConfig::shipped()
+        .unwrap()
+        .shipped_filter_file()
+        .unwrap();
     let copied = format!("/kraiter_filter.wasm {}", filter.display());
     assert!(dockerfile.contains(&copied), "{copied} in {dockerfile}");
     assert!(dockerfile.contains("cargo build --locked -p kraiter-filter --profile filter"));
@@ -45,7 +51,12 @@ fn ports_and_the_variables_that_move_them_are_those_of_make_run() {
     let listener = "/static_resources/listeners/0/address/socket_address/port_value";
     assert_eq!(shipped.json().pointer(listener).unwrap(), DEFAULT_EDGE_PORT);
     let edge = texts(&compose["services"]["envoy"]["ports"]);
-    assert_eq!(edge, [format!("${{{EDGE_PORT}:-{DEFAULT_EDGE_PORT}}}:{DEFAULT_EDGE_PORT}")]);
+    assert_eq!(
+        edge,
+        [format!(
+            "${{{EDGE_PORT}:-{DEFAULT_EDGE_PORT}}}:{DEFAULT_EDGE_PORT}"
+        )]
+    );
 
     let api = texts(&compose["services"]["backend"]["ports"]);
     let mapping = format!("${{{API_PORT}:-{DEFAULT_API_PORT}}}:{DEFAULT_API_PORT}");
@@ -63,7 +74,10 @@ fn ports_and_the_variables_that_move_them_are_those_of_make_run() {
     let check = compose["services"]["envoy"]["healthcheck"]["test"].to_string();
     assert!(check.contains(&format!("127.0.0.1/{admin}")), "{check}");
     let check = compose["services"]["backend"]["healthcheck"]["test"].to_string();
-    assert!(check.contains(&format!("127.0.0.1/{DEFAULT_API_PORT}")), "{check}");
+    assert!(
+        check.contains(&format!("127.0.0.1/{DEFAULT_API_PORT}")),
+        "{check}"
+    );
     assert!(check.contains("GET /readyz "), "{check}");
 }
 
@@ -76,25 +90,40 @@ fn the_filter_gets_the_variables_that_the_configuration_hands_on() {
     let start = read("envoy/start.sh");
     let compose = compose();
     for key in texts(&keys) {
-        assert!(start.contains(&format!("{key}=$(cat \"${key}_FILE\")")), "{start}");
+        assert!(
+            start.contains(&format!("{key}=$(cat \"${key}_FILE\")")),
+            "{start}"
+        );
         let given = &compose["services"]["envoy"]["environment"][format!("{key}_FILE")];
         let file = given.as_str().unwrap();
         let folder = Path::new(file).parent().unwrap().display().to_string();
         let mounted = texts(&compose["services"]["envoy"]["volumes"]);
-        let is_mounted = mounted.iter().any(|mount| mount.contains(&format!(":{folder}:")));
-        assert!(is_mounted || folder == "/run/secrets", "{file} in {mounted:?}");
+        let is_mounted = mounted
+            .iter()
+            .any(|mount| mount.contains(&format!(":{folder}:")));
+        assert!(
+            is_mounted || folder == "/run/secrets",
+            "{file} in {mounted:?}"
+        );
     }
 }
 
 #[test]
 fn every_variable_of_the_backend_is_one_that_it_reads() {
-    let help = Command::new(artifacts::kraiter().unwrap()).args(["serve", "--help"]).output();
+    let help = Command::new(artifacts::kraiter().unwrap())
+        .args(["serve", "--help"])
+        .output();
     let help = String::from_utf8(help.unwrap().stdout).unwrap();
     let compose = compose();
     for service in ["backend", "edge-keys"] {
-        let environment = compose["services"][service]["environment"].as_object().unwrap();
+        let environment = compose["services"][service]["environment"]
+            .as_object()
+            .unwrap();
         for name in environment.keys() {
-            assert!(help.contains(&format!("[env: {name}")), "{service}: {name} in {help}");
+            assert!(
+                help.contains(&format!("[env: {name}")),
+                "{service}: {name} in {help}"
+            );
         }
     }
 }
@@ -103,7 +132,11 @@ fn every_variable_of_the_backend_is_one_that_it_reads() {
 fn what_services_refer_to_is_declared() {
     let compose = compose();
     let names = |value: &Value| -> BTreeSet<String> {
-        value.as_object().into_iter().flat_map(|members| members.keys().cloned()).collect()
+        value
+            .as_object()
+            .into_iter()
+            .flat_map(|members| members.keys().cloned())
+            .collect()
     };
     let (volumes, secrets) = (names(&compose["volumes"]), names(&compose["secrets"]));
     let services = names(&compose["services"]);
@@ -123,7 +156,10 @@ fn what_services_refer_to_is_declared() {
             assert!(services.contains(&needed), "{name}: depends on {needed}");
         }
         if let Some(dockerfile) = service["build"]["dockerfile"].as_str() {
-            assert!(artifacts::project_root().join(dockerfile).is_file(), "{dockerfile}");
+            assert!(
+                artifacts::project_root().join(dockerfile).is_file(),
+                "{dockerfile}"
+            );
         }
     }
 }

@@ -34,9 +34,14 @@ impl Pen {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "an edge dates its events by its clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an edge dates its events by its clock"
+)]
 fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
     UnixMillis(since.as_millis() as u64)
 }
 
@@ -62,7 +67,12 @@ impl Ingest {
         let answer = request.send(self.address).ok()?;
         if answer.status != 200 {
             // Refused for now; anything else would be the test's own mistake.
-            assert!(matches!(answer.status, 429 | 503), "{}: {}", answer.status, answer.text());
+            assert!(
+                matches!(answer.status, 429 | 503),
+                "{}: {}",
+                answer.status,
+                answer.text()
+            );
             return None;
         }
         let answer = answer.json();

@@ -32,7 +32,11 @@ fn free_ports() -> [u16; 2] {
 
 impl Run {
     fn start(folder: &Path, [api_port, edge_port]: [u16; 2]) -> Self {
-        Self::start_by(&["env", env!("CARGO_BIN_EXE_stack")], folder, [api_port, edge_port])
+        Self::start_by(
+            &["env", env!("CARGO_BIN_EXE_stack")],
+            folder,
+            [api_port, edge_port],
+        )
     }
 
     fn start_by(command: &[&str], folder: &Path, [api_port, edge_port]: [u16; 2]) -> Self {
@@ -72,7 +76,10 @@ impl Run {
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let lines: Vec<&str> = text.lines().collect();
-        let key = lines[2].strip_prefix("KRAITER_API_KEY=").unwrap().to_owned();
+        let key = lines[2]
+            .strip_prefix("KRAITER_API_KEY=")
+            .unwrap()
+            .to_owned();
         let api = format!("KRAITER_API=http://127.0.0.1:{}", self.api_port);
         let edge = format!("KRAITER_EDGE=http://127.0.0.1:{}", self.edge_port);
         assert_eq!(lines, [api, edge, format!("KRAITER_API_KEY={key}")]);
@@ -102,9 +109,11 @@ impl Run {
     }
 
     fn ended(&mut self) -> ExitStatus {
-        wait::until("the stack to end", || match self.child.try_wait().unwrap() {
-            Some(status) => Ok(status),
-            None => Err(self.text()),
+        wait::until("the stack to end", || {
+            match self.child.try_wait().unwrap() {
+                Some(status) => Ok(status),
+                None => Err(self.text()),
+            }
         })
         .unwrap()
     }
@@ -113,7 +122,10 @@ impl Run {
     fn leaves_nothing(&self) {
         assert!(!self.data_dir.join("dev.env").exists());
         for port in [self.api_port, self.edge_port] {
-            assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(), "{port} is open");
+            assert!(
+                TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(),
+                "{port} is open"
+            );
         }
         let parent = format!(" {} ", self.child.id());
         let children = processes_that(|line| line.ends_with(&parent));
@@ -151,13 +163,19 @@ fn processes_that(wanted: impl Fn(&str) -> bool) -> Vec<i32> {
         // Name, state and parent.
         let shown: Vec<&str> = rest.split(' ').take(3).collect();
         let line = format!("{} {} ", head.split_once('(')?.1, shown[2]);
-        wanted(&line).then(|| head.split(' ').next()?.parse().ok()).flatten()
+        wanted(&line)
+            .then(|| head.split(' ').next()?.parse().ok())
+            .flatten()
     };
     entries.filter_map(|entry| of(entry.path())).collect()
 }
 
 fn in_a_shell(command: &str) -> String {
-    let output = Command::new("sh").args(["-c", command]).current_dir("/").output().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", command])
+        .current_dir("/")
+        .output()
+        .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{command}\n{errors}");
     String::from_utf8(output.stdout).unwrap()
@@ -192,7 +210,12 @@ fn a_later_start_keeps_data_and_key_and_follows_a_changed_port() {
     let api = first.up();
     let body = json!({"sendId": "s-1", "contact": "bob@example.com", "html": "<p>x</p>"});
     let mail = api.write("POST", "/rewrite", &body).unwrap();
-    assert!(mail["html"].as_str().unwrap().contains(&format!(":{}/o/", first.edge_port)));
+    assert!(
+        mail["html"]
+            .as_str()
+            .unwrap()
+            .contains(&format!(":{}/o/", first.edge_port))
+    );
     killpg(first.pid(), Signal::SIGTERM).unwrap();
     assert!(first.ended().success(), "{}", first.text());
     first.leaves_nothing();
@@ -200,10 +223,18 @@ fn a_later_start_keeps_data_and_key_and_follows_a_changed_port() {
     let mut second = Run::start(&folder, free_ports());
     let again = second.up();
     assert_eq!(again.key, api.key);
-    assert_eq!(again.contact("bob@example.com").unwrap()["emailsSentCount"], 1);
+    assert_eq!(
+        again.contact("bob@example.com").unwrap()["emailsSentCount"],
+        1
+    );
     let body = json!({"sendId": "s-2", "contact": "bob@example.com", "html": "<p>x</p>"});
     let mail = again.write("POST", "/rewrite", &body).unwrap();
-    assert!(mail["html"].as_str().unwrap().contains(&format!(":{}/o/", second.edge_port)));
+    assert!(
+        mail["html"]
+            .as_str()
+            .unwrap()
+            .contains(&format!(":{}/o/", second.edge_port))
+    );
     killpg(second.pid(), Signal::SIGTERM).unwrap();
     assert!(second.ended().success(), "{}", second.text());
     second.leaves_nothing();
@@ -214,7 +245,12 @@ fn a_later_start_keeps_data_and_key_and_follows_a_changed_port() {
 #[test]
 fn started_with_sigint_ignored_it_still_ends_on_sigint() {
     let folder = test_folder("make-run-ignored").unwrap();
-    let command = ["sh", "-c", "trap '' INT; exec \"$0\"", env!("CARGO_BIN_EXE_stack")];
+    let command = [
+        "sh",
+        "-c",
+        "trap '' INT; exec \"$0\"",
+        env!("CARGO_BIN_EXE_stack"),
+    ];
     let mut run = Run::start_by(&command, &folder, free_ports());
     run.up();
     kill(run.pid(), Signal::SIGINT).unwrap();
@@ -244,21 +280,34 @@ fn a_port_in_use_is_named_with_the_variable_that_moves_it() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let [free, _] = free_ports();
-    for (ports, variable) in [([port, free], "KRAITER_API_PORT"), ([free, port], "KRAITER_EDGE_PORT")]
-    {
+    for (ports, variable) in [
+        ([port, free], "KRAITER_API_PORT"),
+        ([free, port], "KRAITER_EDGE_PORT"),
+    ] {
         let mut run = Run::start(&folder, ports);
         assert!(!run.ended().success());
         let text = run.text();
-        assert!(text.contains(&port.to_string()) && text.contains(variable), "{text}");
+        assert!(
+            text.contains(&port.to_string()) && text.contains(variable),
+            "{text}"
+        );
     }
     let mut run = Run::start_by(
-        &["env", "KRAITER_DATA_DIR=x", "KRAITER_EDGE_PORT=http", env!("CARGO_BIN_EXE_stack")],
+        &[
+            "env",
+            "KRAITER_DATA_DIR=x",
+            "KRAITER_EDGE_PORT=http",
+            env!("CARGO_BIN_EXE_stack"),
+        ],
         &folder,
         [free, free],
     );
     assert!(!run.ended().success());
     let text = run.text();
-    assert!(text.contains("KRAITER_EDGE_PORT") && text.contains("\"http\""), "{text}");
+    assert!(
+        text.contains("KRAITER_EDGE_PORT") && text.contains("\"http\""),
+        "{text}"
+    );
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -273,7 +322,10 @@ fn a_child_that_dies_is_named_with_its_log_and_the_rest_is_stopped() {
     kill(Pid::from_raw(envoys[0]), Signal::SIGKILL).unwrap();
     assert!(!run.ended().success());
     let text = run.text();
-    assert!(text.contains("Envoy ended unexpectedly") && text.contains("envoy.log"), "{text}");
+    assert!(
+        text.contains("Envoy ended unexpectedly") && text.contains("envoy.log"),
+        "{text}"
+    );
     run.leaves_nothing();
     std::fs::remove_dir_all(&folder).unwrap();
 }
@@ -292,7 +344,11 @@ fn a_killed_stack_leaves_no_process_behind() {
             .into_iter()
             .filter(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok())
             .collect();
-        if open.is_empty() { Ok(()) } else { Err(format!("{open:?} are open")) }
+        if open.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{open:?} are open"))
+        }
     })
     .unwrap();
     // The next start takes over what the killed one left.

@@ -29,7 +29,10 @@ fn everything_seen_while_the_backend_is_down_arrives_once_it_is_back() {
     platform.stack.delivered(3).unwrap();
 
     let ended = platform.stack.backend.stop();
-    assert!(ended.is_some_and(|status| status.success()), "an orderly end");
+    assert!(
+        ended.is_some_and(|status| status.success()),
+        "an orderly end"
+    );
     open(&platform.stack, &pixel, 40);
     for _ in 0..40 {
         let answer = platform.stack.follow(&click).unwrap();
@@ -37,7 +40,12 @@ fn everything_seen_while_the_backend_is_down_arrives_once_it_is_back() {
     }
     // Long enough for the edge to have tried and failed.
     kraiter_tests::wait::until("a failed delivery", || {
-        match platform.stack.envoy.metric("kraiter_batches", &[("result", "retried")]).unwrap() {
+        match platform
+            .stack
+            .envoy
+            .metric("kraiter_batches", &[("result", "retried")])
+            .unwrap()
+        {
             0 => Err("none yet".to_owned()),
             _ => Ok(()),
         }
@@ -97,9 +105,13 @@ fn a_batch_that_comes_again_is_known_line_by_line() {
     // The same batches from many connections at once.
     let third = pen.opens(&mail.pixel(), 50);
     let accepted: u64 = std::thread::scope(|scope| {
-        let posts: Vec<_> = (0..8).map(|_| scope.spawn(|| ingest.post(&third))).collect();
+        let posts: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| ingest.post(&third)))
+            .collect();
         let answers = posts.into_iter().map(|post| post.join().unwrap());
-        answers.map(|answer| answer.map_or(0, |[accepted, _, _]| accepted)).sum()
+        answers
+            .map(|answer| answer.map_or(0, |[accepted, _, _]| accepted))
+            .sum()
     });
     assert_eq!(accepted, 50);
     assert_eq!(platform.counts("ada@example.com"), [1, 65, 0]);
@@ -139,15 +151,21 @@ fn a_killed_backend_loses_nothing_that_it_acknowledged() {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let posting: Vec<_> = (0..4)
-                .map(|n| scope.spawn({
-                    let (ingest, pixel, stop) = (&ingest, &pixel, &stop);
-                    move || keep_posting(ingest, pixel, 10 * (round + 1) + n, stop)
-                }))
+                .map(|n| {
+                    scope.spawn({
+                        let (ingest, pixel, stop) = (&ingest, &pixel, &stop);
+                        move || keep_posting(ingest, pixel, 10 * (round + 1) + n, stop)
+                    })
+                })
                 .collect();
             // In the middle of it: once there is something to lose.
             kraiter_tests::wait::until("events to be counted", || {
                 let counted = platform.counts("ada@example.com")[1];
-                if counted > sure + 100 { Ok(()) } else { Err(format!("{counted}")) }
+                if counted > sure + 100 {
+                    Ok(())
+                } else {
+                    Err(format!("{counted}"))
+                }
             })
             .unwrap();
             platform.stack.backend.kill();
@@ -162,7 +180,10 @@ fn a_killed_backend_loses_nothing_that_it_acknowledged() {
         platform.api = platform.stack.backend.reach(&platform.api);
         let [_, opened, _] = platform.counts("ada@example.com");
         let most = sure + 10 * pending.len() as u64;
-        assert!((sure..=most).contains(&opened), "{sure} <= {opened} <= {most}");
+        assert!(
+            (sure..=most).contains(&opened),
+            "{sure} <= {opened} <= {most}"
+        );
         // The edge sends again what was not acknowledged.
         let ingest = Ingest::of(&platform.stack);
         for batch in pending.drain(..) {
@@ -206,7 +227,12 @@ fn postgres_restarted_under_load_costs_neither_an_answer_nor_an_event() {
         }
         answered
     };
-    let delivered = || stack.envoy.metric("kraiter_events", &[("result", "delivered")]).unwrap();
+    let delivered = || {
+        stack
+            .envoy
+            .metric("kraiter_events", &[("result", "delivered")])
+            .unwrap()
+    };
     let [opened, clicked] = std::thread::scope(|scope| {
         let opening = scope.spawn(|| load(&pixel, 200));
         let clicking = scope.spawn(|| load(&click, 302));
@@ -249,7 +275,10 @@ fn without_its_database_the_backend_says_so_and_comes_back_by_itself() {
     assert_eq!(status("/healthz"), 200);
     let answer = platform.api.get("/contacts/ada@example.com").unwrap();
     assert_eq!(answer.status, 503, "{}", answer.text());
-    assert_eq!(answer.header("content-type").unwrap(), "application/problem+json");
+    assert_eq!(
+        answer.header("content-type").unwrap(),
+        "application/problem+json"
+    );
     proxy.set_fault(Fault::None);
     kraiter_tests::wait::until("being ready again", || match status("/readyz") {
         200 => Ok(()),

@@ -92,7 +92,9 @@ fn same_bytes(sides: &Sides, task: Task, side: usize, shape: AnswerShape) -> Out
         shape.bytes,
         ours.bytes
     );
-    Err(Trouble::io("comparing answers")(std::io::Error::other(problem)))
+    Err(Trouble::io("comparing answers")(std::io::Error::other(
+        problem,
+    )))
 }
 
 /// Loads one side; of our own, all that was answered must also have been delivered.
