@@ -1,0 +1,141 @@
+//! Where markup can still be put into a mail that ends in the middle of something.
+//!
+//! An unclosed comment, tag, `<style>` or `<noscript>` swallows whatever follows it, so the pixel
+//! has to stand before it. Few mails are like that; they are lexed once more, whole.
+
+use lol_html::errors::RewritingError;
+use lol_html::html_content::{DocumentEnd, TextType};
+use lol_html::{
+    LocalName, Namespace, StartTagHandlingResult, Tag, Token, TokenCaptureFlags as Capture,
+    TransformController,
+};
+
+use super::RewriteError;
+use super::tokenizer::Tokenizer;
+
+/// The last offset of `html` at which a tag written there is one.
+pub(super) fn last_markup_offset(html: &str) -> Result<usize, RewriteError> {
+    let bytes = html.as_bytes();
+    let mut seen = LastTokens::default();
+    let mut tokenizer = Tokenizer::new(Recorder { html: bytes, seen: &mut seen }, bytes.len());
+    tokenizer.write(bytes)?;
+    tokenizer.end()?;
+    for offset in [seen.end, seen.start] {
+        if is_markup_after(bytes.get(..offset).unwrap_or_default())? {
+            return Ok(offset);
+        }
+    }
+    Ok(0)
+}
+
+/// Asks the tokenizer itself: is a tag written after `start` seen as one?
+fn is_markup_after(start: &[u8]) -> Result<bool, RewriteError> {
+    let mut seen = false;
+    let mut tokenizer = Tokenizer::new(Probe { seen: &mut seen }, start.len());
+    tokenizer.write(start)?;
+    tokenizer.write(b"<wbr>")?;
+    tokenizer.end()?;
+    Ok(seen)
+}
+
+#[derive(Default)]
+struct LastTokens {
+    /// Where the last complete token ends that leaves the tokenizer in markup.
+    end: usize,
+    /// Where the last start tag or run of text began.
+    start: usize,
+}
+
+struct Recorder<'r> {
+    html: &'r [u8],
+    seen: &'r mut LastTokens,
+}
+
+impl TransformController for Recorder<'_> {
+    fn initial_capture_flags(&self) -> Capture {
+        Capture::all()
+    }
+
+    fn handle_start_tag(
+        &mut self,
+        _: LocalName<'_>,
+        _: Namespace,
+    ) -> StartTagHandlingResult<Self> {
+        Ok(Capture::all())
+    }
+
+    fn handle_end_tag(&mut self, _: LocalName<'_>) -> Capture {
+        Capture::all()
+    }
+
+    fn handle_token(&mut self, token: &mut Token<'_>) -> Result<(), RewritingError> {
+        let seen = &mut self.seen;
+        match token {
+            Token::StartTag(tag) => {
+                let at = tag.source_location().bytes();
+                (seen.start, seen.end) = (at.start, at.end);
+            }
+            Token::EndTag(tag) => seen.end = tag.source_location().bytes().end,
+            Token::Comment(comment) => {
+                let at = comment.source_location().bytes();
+                let whole = self.html.get(at.clone()).unwrap_or_default();
+                if whole.ends_with(b">") {
+                    seen.end = at.end;
+                }
+            }
+            Token::TextChunk(text) if text.text_type() == TextType::Data => {
+                let at = text.source_location().bytes();
+                if !at.is_empty() {
+                    (seen.start, seen.end) = (at.start, at.end);
+                }
+            }
+            // Raw text: back to before the element it stands in.
+            Token::TextChunk(_) => seen.end = seen.start,
+            Token::Doctype(doctype) => seen.end = doctype.source_location().bytes().end,
+        }
+        Ok(())
+    }
+
+    fn handle_end(&mut self, _: &mut DocumentEnd<'_>) -> Result<(), RewritingError> {
+        Ok(())
+    }
+
+    fn should_emit_content(&self) -> bool {
+        true
+    }
+}
+
+struct Probe<'p> {
+    seen: &'p mut bool,
+}
+
+impl TransformController for Probe<'_> {
+    fn initial_capture_flags(&self) -> Capture {
+        Capture::empty()
+    }
+
+    fn handle_start_tag(
+        &mut self,
+        name: LocalName<'_>,
+        _: Namespace,
+    ) -> StartTagHandlingResult<Self> {
+        *self.seen = name == Tag::Wbr;
+        Ok(Capture::empty())
+    }
+
+    fn handle_end_tag(&mut self, _: LocalName<'_>) -> Capture {
+        Capture::empty()
+    }
+
+    fn handle_token(&mut self, _: &mut Token<'_>) -> Result<(), RewritingError> {
+        Ok(())
+    }
+
+    fn handle_end(&mut self, _: &mut DocumentEnd<'_>) -> Result<(), RewritingError> {
+        Ok(())
+    }
+
+    fn should_emit_content(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,377 @@
+//! What a browser makes of the text of a link: the URL it would follow, kept to the byte where
+//! the author's bytes can stand in a redirect.
+//!
+//! After the URL Standard as far as it decides where a link leads. Nothing is normalised beyond
+//! what a `location` header needs: single-use links must arrive as they were written.
+
+use url::Url;
+
+use super::placeholder::has_placeholder;
+use super::span::Span;
+
+/// What kind of link a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// An absolute http or https URL, printable ASCII only.
+    Web(UrlText),
+    /// Our own placeholder for the signed unsubscribe link.
+    KraiterUnsubscribe,
+    /// `mailto:` and all other schemes.
+    OtherScheme(UrlText),
+    /// Within the mail: `#…`.
+    Anchor,
+    /// No scheme and no host: leads nowhere from a mail.
+    Relative,
+    Placeholder,
+    Invalid,
+}
+
+/// Where the text of a URL is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UrlText {
+    /// In the mail part, as the author wrote it.
+    Source(Span),
+    /// Among the URLs that had to be written anew.
+    Arena(Span),
+}
+
+impl UrlText {
+    pub(super) fn of<'t>(self, source: &'t str, arena: &'t str) -> &'t str {
+        match self {
+            Self::Source(span) => span.of(source),
+            Self::Arena(span) => span.of(arena),
+        }
+    }
+}
+
+/// Kinds of bytes, as bits.
+const AMPERSAND: u8 = 1;
+/// Spaces and controls, stripped at the ends, or encoded.
+const BLANK: u8 = 2;
+/// Cannot stand in a header.
+const UNSAFE: u8 = 4;
+/// May start a placeholder.
+const TEMPLATE: u8 = 16;
+/// Stripped wherever they are.
+const BREAK: u8 = 32;
+/// A host made of others needs a closer look.
+const BEYOND_NAMES: u8 = 64;
+
+static KINDS: [u8; 256] = kinds_of_bytes();
+
+const fn kinds_of_bytes() -> [u8; 256] {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::indexing_slicing, reason = "in range, and evaluated by the compiler")]
+        {
+            kinds[byte] = match byte as u8 {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => 0,
+                b'&' => AMPERSAND | BEYOND_NAMES,
+                b'\t' | b'\n' | b'\r' => BREAK | BLANK | UNSAFE | BEYOND_NAMES,
+                0..=b' ' | 0x7F => BLANK | UNSAFE | BEYOND_NAMES,
+                b'<' => UNSAFE | TEMPLATE | BEYOND_NAMES,
+                b'"' | b'>' | 0x80.. => UNSAFE | BEYOND_NAMES,
+                b'{' | b'*' | b'%' | b'[' => TEMPLATE | BEYOND_NAMES,
+                _ => BEYOND_NAMES,
+            };
+        }
+        byte += 1;
+    }
+    kinds
+}
+
+fn kinds(text: &str) -> u8 {
+    text.bytes().fold(0, |kinds, byte| {
+        kinds | KINDS.get(usize::from(byte)).copied().unwrap_or_default()
+    })
+}
+
+/// Resolves links one after the other. URLs that differ from their source are collected in one
+/// string, so that a link costs no allocation of its own.
+#[derive(Default)]
+pub(super) struct Resolver {
+    arena: String,
+    /// The text after entities and stripping.
+    scratch: String,
+}
+
+impl Resolver {
+    pub(super) fn arena(&self) -> &str {
+        &self.arena
+    }
+
+    pub(super) fn into_arena(self) -> String {
+        self.arena
+    }
+
+    /// Resolves an attribute's value, with entities, that stands at `span` of `html`.
+    pub(super) fn attribute(&mut self, html: &str, span: Span) -> Target {
+        let value = span.of(html);
+        let found = kinds(value);
+        if found & AMPERSAND == 0 {
+            return self.resolve(value, span, found);
+        }
+        let mut decoded = std::mem::take(&mut self.scratch);
+        decoded.clear();
+        decode_entities(value, &mut decoded);
+        let target = self.rewritten(&decoded);
+        self.scratch = decoded;
+        target
+    }
+
+    /// Resolves what stands at `span` of a plain text.
+    pub(super) fn plain(&mut self, text: &str, span: Span) -> Target {
+        let value = span.of(text);
+        self.resolve(value, span, kinds(value))
+    }
+
+    fn resolve(&mut self, value: &str, span: Span, found: u8) -> Target {
+        if found & BLANK != 0 {
+            return self.rewritten(value);
+        }
+        match Parts::of(value, found) {
+            Ok(parts) if found & UNSAFE == 0 && parts.is_canonical() && parts.plain_host => {
+                Target::Web(UrlText::Source(span))
+            }
+            Ok(parts) => self.web(&parts),
+            Err(NotWeb::OtherScheme) => Target::OtherScheme(UrlText::Source(span)),
+            Err(other) => other.target(),
+        }
+    }
+
+    /// Resolves a text that is not the author's bytes (any more).
+    pub(super) fn rewritten(&mut self, text: &str) -> Target {
+        let found = kinds(text);
+        let mut text = text;
+        let without_breaks;
+        if found & BLANK != 0 {
+            text = text.trim_matches(|c| c <= ' ');
+        }
+        if found & BREAK != 0 {
+            without_breaks = text.replace(['\t', '\n', '\r'], "");
+            text = &without_breaks;
+        }
+        match Parts::of(text, found) {
+            Ok(parts) => self.web(&parts),
+            Err(NotWeb::OtherScheme) => {
+                let start = self.arena.len();
+                self.arena.push_str(text);
+                Target::OtherScheme(UrlText::Arena(Span::new(start..self.arena.len())))
+            }
+            Err(other) => other.target(),
+        }
+    }
+
+    /// Writes the URL into the arena in a form that can stand in a header.
+    fn web(&mut self, parts: &Parts<'_>) -> Target {
+        let start = self.arena.len();
+        self.arena.push_str(parts.scheme);
+        self.arena.push_str("://");
+        if parts.plain_host {
+            encode(parts.rest, &mut self.arena);
+        } else if !self.unusual_host(parts) {
+            self.arena.truncate(start);
+            return Target::Invalid;
+        }
+        Target::Web(UrlText::Arena(Span::new(start..self.arena.len())))
+    }
+
+    /// Lets the URL Standard's parser judge hosts other than plain names; a host with letters
+    /// beyond ASCII is replaced by its punycode.
+    fn unusual_host(&mut self, parts: &Parts<'_>) -> bool {
+        let authority = parts.authority;
+        let Ok(parsed) = Url::parse(&format!("{}://{authority}/", parts.scheme)) else {
+            return false;
+        };
+        let host_start = authority.rfind('@').map_or(0, |at| at + 1);
+        let Some((userinfo, host_and_port)) = authority.split_at_checked(host_start) else {
+            return false;
+        };
+        let after = parts.rest.get(authority.len()..).unwrap_or_default();
+        if host_and_port.is_ascii() {
+            encode(parts.rest, &mut self.arena);
+            return true;
+        }
+        let port = match host_and_port.rsplit_once(':') {
+            Some((_, port)) => port,
+            None => "",
+        };
+        encode(userinfo, &mut self.arena);
+        self.arena.push_str(parsed.host_str().unwrap_or_default());
+        if !port.is_empty() {
+            self.arena.push(':');
+            self.arena.push_str(port);
+        }
+        encode(after, &mut self.arena);
+        true
+    }
+}
+
+enum NotWeb {
+    KraiterUnsubscribe,
+    OtherScheme,
+    Anchor,
+    Relative,
+    Placeholder,
+    Invalid,
+}
+
+impl NotWeb {
+    fn target(self) -> Target {
+        match self {
+            Self::KraiterUnsubscribe => Target::KraiterUnsubscribe,
+            Self::Anchor => Target::Anchor,
+            Self::Relative => Target::Relative,
+            Self::Placeholder => Target::Placeholder,
+            Self::OtherScheme | Self::Invalid => Target::Invalid,
+        }
+    }
+}
+
+/// A web URL taken apart.
+struct Parts<'t> {
+    /// As written: `https`, `HTTP`.
+    scheme: &'t str,
+    /// What stands between scheme and host, `//` as a rule.
+    slashes: &'t str,
+    /// From the host, or the userinfo before it, to the end.
+    rest: &'t str,
+    /// Host, and userinfo and port if there are any.
+    authority: &'t str,
+    /// A name that needs no closer look: no IP address, nothing international, no encoding.
+    plain_host: bool,
+}
+
+impl<'t> Parts<'t> {
+    fn of(text: &'t str, found: u8) -> Result<Self, NotWeb> {
+        if found & TEMPLATE != 0 && has_placeholder(text) {
+            return Err(NotWeb::Placeholder);
+        }
+        if text.starts_with('#') {
+            return Err(NotWeb::Anchor);
+        }
+        if text.eq_ignore_ascii_case("kraiter:unsubscribe") {
+            return Err(NotWeb::KraiterUnsubscribe);
+        }
+        let (scheme, after) = match split_scheme(text) {
+            Some(split) => split,
+            // `//host/…` takes the scheme of where the mail is read, which is https.
+            None if text.starts_with(['/', '\\']) => {
+                let (slashes, rest) = split_slashes(text);
+                return match slashes.len() {
+                    1 => Err(NotWeb::Relative),
+                    _ => Self::checked("https", "", rest),
+                };
+            }
+            None => return Err(NotWeb::Relative),
+        };
+        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+            return Err(NotWeb::OtherScheme);
+        }
+        let (slashes, rest) = split_slashes(after);
+        if slashes.is_empty() {
+            return Err(NotWeb::Invalid);
+        }
+        Self::checked(scheme, slashes, rest)
+    }
+
+    fn checked(scheme: &'t str, slashes: &'t str, rest: &'t str) -> Result<Self, NotWeb> {
+        let ends = |byte: &u8| matches!(byte, b'/' | b'\\' | b'?' | b'#');
+        let end = rest.as_bytes().iter().position(ends).unwrap_or(rest.len());
+        let authority = rest.get(..end).unwrap_or_default();
+        if authority.is_empty() {
+            return Err(NotWeb::Invalid);
+        }
+        Ok(Self {
+            scheme,
+            slashes,
+            rest,
+            authority,
+            plain_host: has_plain_host(authority),
+        })
+    }
+
+    /// Whether the text itself is the URL.
+    fn is_canonical(&self) -> bool {
+        self.slashes == "//"
+    }
+}
+
+fn has_plain_host(authority: &str) -> bool {
+    let host_and_port = match authority.rsplit_once('@') {
+        Some((_, host_and_port)) => host_and_port,
+        None => authority,
+    };
+    let (host, port) = host_and_port.split_once(':').unwrap_or((host_and_port, ""));
+    let labels = host.as_bytes().rsplit(|byte| *byte == b'.');
+    let last_label = labels.into_iter().find(|label| !label.is_empty());
+    // A last label that starts with a digit may make it an IPv4 address.
+    let is_name = last_label.is_some_and(|label| !label.first().is_some_and(u8::is_ascii_digit));
+    let has_punycode = host.contains("--");
+    is_name
+        && kinds(host) & BEYOND_NAMES == 0
+        && !has_punycode
+        && (port.is_empty() || port.parse::<u16>().is_ok())
+}
+
+/// Scheme and what follows its colon.
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, after) = text.split_once(':')?;
+    let mut bytes = scheme.bytes();
+    let starts = bytes.next()?.is_ascii_alphabetic();
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    (starts && bytes.all(allowed)).then_some((scheme, after))
+}
+
+/// Browsers take any number of slashes, and backslashes for slashes.
+fn split_slashes(text: &str) -> (&str, &str) {
+    let rest = text.trim_start_matches(['/', '\\']);
+    text.split_at_checked(text.len() - rest.len())
+        .unwrap_or((text, ""))
+}
+
+/// Percent-encodes what cannot stand in a header and keeps the rest.
+fn encode(text: &str, out: &mut String) {
+    const HEX: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
+    ];
+    let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or('0');
+    if kinds(text) & UNSAFE == 0 {
+        out.push_str(text);
+        return;
+    }
+    for character in text.chars() {
+        // The tokenizer of a browser replaces null characters.
+        let character = if character == '\0' { '\u{FFFD}' } else { character };
+        let mut buffer = [0; 4];
+        let encoded = character.encode_utf8(&mut buffer);
+        if kinds(encoded) & UNSAFE == 0 {
+            out.push_str(encoded);
+            continue;
+        }
+        for byte in encoded.bytes() {
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+}
+
+/// Decodes character references as browsers do in attributes, where `&copy=1` stays as it is.
+fn decode_entities(value: &str, out: &mut String) {
+    let mut rest = value;
+    while let Some((before, reference)) = rest.find('&').and_then(|at| rest.split_at_checked(at)) {
+        out.push_str(before);
+        if let Some(after) = reference.strip_prefix("&amp;") {
+            out.push('&');
+            rest = after;
+            continue;
+        }
+        // A reference never reaches over the next ampersand.
+        let next = reference.bytes().skip(1).position(|byte| byte == b'&');
+        let end = next.map_or(reference.len(), |at| at + 1);
+        let (reference, after) = reference.split_at_checked(end).unwrap_or((reference, ""));
+        out.push_str(&htmlize::unescape_attribute(reference));
+        rest = after;
+    }
+    out.push_str(rest);
+}

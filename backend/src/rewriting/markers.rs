@@ -1,0 +1,66 @@
+//! Attributes by which an author says that a link is not to be tracked: ours, and those of other
+//! services, so that templates move over as they are. They stay in the output.
+
+/// Name, and the value it must have if any will not do.
+const NO_TRACK: [(&str, Option<&str>); 10] = [
+    ("data-kraiter-no-track", None),
+    ("data-no-track", None),
+    ("clicktracking", Some("off")),
+    ("data-pm-no-track", None),
+    ("ses:no-track", None),
+    ("disable-tracking", Some("true")),
+    ("data-msys-clicktrack", Some("0")),
+    ("mautic:disable-tracking", None),
+    ("data-mautic-disable-tracking", None),
+    ("data-skip-click", None),
+];
+
+pub(super) const UNSUBSCRIBE: &[u8] = b"data-kraiter-unsubscribe";
+
+/// Ends of the names above, found by the `k` in them, the rarest letter they share.
+const ENDS: [&[u8]; 3] = [b"-track", b"clicktrack", b"skip-click"];
+
+pub(super) fn is_no_track(name: &[u8], value: &[u8]) -> bool {
+    NO_TRACK.iter().any(|(marker, wanted)| {
+        name.eq_ignore_ascii_case(marker.as_bytes())
+            && wanted
+                .is_none_or(|wanted| value.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()))
+    })
+}
+
+/// Whether a marker may be in the mail. Most mails have none, and then nobody needs to look at
+/// the attributes of every element.
+pub(super) fn may_occur(html: &[u8]) -> bool {
+    memchr::memchr2_iter(b'k', b'K', html).any(|at| {
+        let until = html.get(..=at).unwrap_or_default();
+        ENDS.iter().any(|end| {
+            until
+                .len()
+                .checked_sub(end.len())
+                .and_then(|start| until.get(start..))
+                .is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_look_misses_no_marker() {
+        for (marker, _) in NO_TRACK {
+            assert!(may_occur(marker.as_bytes()), "{marker}");
+            assert!(may_occur(marker.to_uppercase().as_bytes()), "{marker}");
+        }
+        assert!(!may_occur(b"track skip click data-kraiter"));
+    }
+
+    #[test]
+    fn markers_with_a_meaning_need_their_value() {
+        assert!(is_no_track(b"clickTracking", b" OFF "));
+        assert!(!is_no_track(b"clicktracking", b"on"));
+        assert!(!is_no_track(b"disable-tracking", b""));
+        assert!(is_no_track(b"SES:no-track", b""));
+    }
+}

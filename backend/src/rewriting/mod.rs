@@ -1,0 +1,46 @@
+//! Rewriting a mail: links and pixel are signed for one recipient, every other byte is kept.
+//!
+//! The mail is read once into a [`Plan`]: fixed bytes, and the places where a signed URL or the
+//! pixel goes. Rendering the plan for a recipient copies and signs and does nothing else.
+//!
+//! ```text
+//! document  -> where links, bodies and the end of the markup are   (the tokenizer's view)
+//! href      -> what a browser makes of an attribute's value
+//! judgement -> wrap it, or leave it and say why
+//! pixel     -> where the pixel goes and what it looks like
+//! plan      -> all of that for one mail, kept
+//! render    -> the plan for one recipient
+//! ```
+//!
+//! Pure: no I/O, no clock, no randomness, no knowledge of HTTP or of the database.
+
+mod ancestors;
+mod base;
+mod conditional_comment;
+mod document;
+mod end_of_markup;
+mod error;
+mod href;
+mod judgement;
+mod markers;
+mod options;
+mod pixel;
+mod placeholder;
+mod plain_text;
+mod plan;
+mod render;
+mod report;
+mod span;
+#[cfg(test)]
+mod tests;
+mod tokenizer;
+mod unsubscribe;
+mod walk;
+
+pub use base::{BaseError, TrackingBase};
+pub use error::RewriteError;
+pub use judgement::SkipReason;
+pub use options::{Options, PixelPosition};
+pub use plan::{MAX_MAIL_BYTES, Plan, Rules};
+pub use render::{GMAIL_CLIP_BYTES, Recipient, Rewritten, Scratch};
+pub use report::LinkReport;

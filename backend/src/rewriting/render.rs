@@ -1,0 +1,171 @@
+//! A plan for one recipient: copying and signing.
+
+use kraiter_wire::{ContactId, Day, Destination, Link, LinkIndex, SendId, TenantSigner};
+
+use super::TrackingBase;
+use super::judgement::Verdict;
+use super::pixel;
+use super::plan::{Plan, PlannedLink};
+use super::span::Span;
+
+/// Gmail shows no more of a message than 102 kB and cuts the rest off, pixel included.
+pub const GMAIL_CLIP_BYTES: usize = 102_000;
+
+/// Room for the token of a usual link beside its URL, encoded.
+const USUAL_TOKEN_CHARS: usize = 160;
+
+/// Who the mail is for and who signs it.
+pub struct Recipient<'r> {
+    pub signer: &'r TenantSigner,
+    pub send: &'r SendId<'r>,
+    pub contact: ContactId,
+    /// The day the send is registered on.
+    pub day: Day,
+}
+
+/// Working memory that is kept from one recipient to the next.
+#[derive(Default)]
+pub struct Scratch {
+    token: Vec<u8>,
+}
+
+/// A recipient's copy of a mail.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rewritten {
+    pub html: String,
+    pub text: Option<String>,
+    /// Where the signed URLs of the links are, first those of `html`, then those of `text`.
+    pub(super) signed: Vec<Span>,
+}
+
+impl Rewritten {
+    /// Whether Gmail will cut the mail off.
+    pub fn is_clipped_by_gmail(&self) -> bool {
+        self.html.len() > GMAIL_CLIP_BYTES
+    }
+}
+
+impl Recipient<'_> {
+    /// Where this recipient ends the subscription, for links and for `List-Unsubscribe`.
+    pub fn unsubscribe_url(&self, base: &TrackingBase, scratch: &mut Scratch) -> String {
+        let mut url = String::with_capacity(base.as_str().len() + USUAL_TOKEN_CHARS);
+        self.sign(base, "/u/", Link::Unsubscribe, scratch, &mut url);
+        url
+    }
+
+    fn sign(
+        &self,
+        base: &TrackingBase,
+        path: &str,
+        link: Link<'_>,
+        scratch: &mut Scratch,
+        out: &mut String,
+    ) {
+        out.push_str(base.as_str());
+        out.push_str(path);
+        let token = &mut scratch.token;
+        self.signer
+            .sign(self.send, self.contact, self.day, link, token, out);
+    }
+}
+
+impl Plan<'_> {
+    pub fn render(&self, recipient: &Recipient<'_>, scratch: &mut Scratch) -> Rewritten {
+        let mut rewritten = Rewritten::default();
+        self.render_into(recipient, scratch, &mut rewritten);
+        rewritten
+    }
+
+    /// Renders into memory that was used before.
+    pub fn render_into(
+        &self,
+        recipient: &Recipient<'_>,
+        scratch: &mut Scratch,
+        rewritten: &mut Rewritten,
+    ) {
+        rewritten.html.clear();
+        rewritten.signed.clear();
+        let mut writer = Writer {
+            plan: self,
+            recipient,
+            scratch,
+            signed: &mut rewritten.signed,
+            index: 0,
+        };
+        writer.part(&self.html, &self.html_links, self.pixel, &mut rewritten.html);
+        rewritten.text = self.text.as_deref().map(|text| {
+            let mut out = rewritten.text.take().unwrap_or_default();
+            out.clear();
+            writer.part(text, &self.text_links, None, &mut out);
+            out
+        });
+    }
+}
+
+struct Writer<'w> {
+    plan: &'w Plan<'w>,
+    recipient: &'w Recipient<'w>,
+    scratch: &'w mut Scratch,
+    signed: &'w mut Vec<Span>,
+    /// Of the next wrapped link, through both parts.
+    index: u32,
+}
+
+impl Writer<'_> {
+    fn part(
+        &mut self,
+        source: &str,
+        links: &[PlannedLink],
+        mut pixel: Option<usize>,
+        out: &mut String,
+    ) {
+        out.reserve(source.len() + (links.len() + 1) * USUAL_TOKEN_CHARS);
+        let mut copied = 0;
+        for link in links {
+            if let Some(at) = pixel.take_if(|at| *at <= link.source.start()) {
+                copy(source, &mut copied, at, out);
+                self.pixel(out);
+            }
+            let (path, claims) = match link.verdict {
+                Verdict::Skip(..) => continue,
+                Verdict::SignUnsubscribe => ("/u/", Link::Unsubscribe),
+                Verdict::Wrap(url) => {
+                    let url = url.of(source, &self.plan.arena);
+                    // Judged before, so it is a destination.
+                    let Ok(url) = Destination::parse(url) else {
+                        continue;
+                    };
+                    let index = LinkIndex(self.index);
+                    self.index += 1;
+                    ("/c/", Link::Click { index, url })
+                }
+            };
+            copy(source, &mut copied, link.source.start(), out);
+            let start = out.len();
+            let base = &self.plan.base;
+            self.recipient.sign(base, path, claims, self.scratch, out);
+            self.signed.push(Span::new(start..out.len()));
+            copied = link.source.end();
+        }
+        if let Some(at) = pixel {
+            copy(source, &mut copied, at, out);
+            self.pixel(out);
+        }
+        copy(source, &mut copied, source.len(), out);
+    }
+
+    fn pixel(&mut self, out: &mut String) {
+        out.push_str(pixel::BEFORE_URL);
+        let base = &self.plan.base;
+        self.recipient
+            .sign(base, "/o/", Link::Open, self.scratch, out);
+        out.push_str(".gif");
+        out.push_str(pixel::AFTER_URL);
+    }
+}
+
+/// Copies the source up to `until`.
+fn copy(source: &str, copied: &mut usize, until: usize, out: &mut String) {
+    out.push_str(source.get(*copied..until).unwrap_or_default());
+    *copied = until;
+}

@@ -1,0 +1,1 @@
+//! What rewriting does to whole mails.
