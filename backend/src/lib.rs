@@ -1,1 +1,31 @@
+//! The service and command line of Kraiter Tracking: rewrites mail, stores what edges saw exactly
+//! once, answers questions about it.
+//!
+//! Features are folders by noun; inside one, `http.rs` speaks HTTP, `store.rs` speaks SQL, and
+//! `mod.rs` holds the rules and knows neither.
 
+mod api_keys;
+mod backend;
+mod cli;
+mod clock;
+mod config;
+mod contacts;
+mod database;
+mod events;
+mod health;
+mod http;
+mod ingest;
+mod mails;
+mod openapi;
+pub mod private_postgres;
+mod random;
+pub mod rewriting;
+mod secret_file;
+mod sends;
+mod server;
+mod signing;
+mod store;
+mod telemetry;
+mod tenants;
+
+pub use cli::run;

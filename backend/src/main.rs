@@ -1,1 +1,5 @@
-fn main() {}
+//! The `kraiter` command.
+
+fn main() -> std::process::ExitCode {
+    kraiter_backend::run()
+}

@@ -23,9 +23,37 @@ const TABLE_PARTS: [&str; 9] = [
 
 /// Start tags that close an open paragraph.
 const CLOSES_PARAGRAPH: [&str; 31] = [
-    "address", "article", "aside", "blockquote", "center", "details", "dir", "div", "dl",
-    "fieldset", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr",
-    "li", "main", "menu", "nav", "ol", "p", "pre", "section", "table", "ul",
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "center",
+    "details",
+    "dir",
+    "div",
+    "dl",
+    "fieldset",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "li",
+    "main",
+    "menu",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "ul",
 ];
 
 struct Element<'h> {
@@ -94,7 +122,10 @@ impl<'h> Ancestors<'h> {
     fn close_nearest(&mut self, names: &[&[u8]], stops: impl Fn(&[u8]) -> bool) {
         let mut keep = None;
         for (at, element) in self.open.iter().enumerate().rev().take(MAX_SEARCH) {
-            if names.iter().any(|name| name.eq_ignore_ascii_case(element.name)) {
+            if names
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(element.name))
+            {
                 keep = Some(at);
                 break;
             }

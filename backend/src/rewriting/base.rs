@@ -38,7 +38,9 @@ impl TrackingBase {
         let prefix_path = prefix.trim_end_matches('/');
         let allowed =
             |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-' | '/');
-        let dotted = prefix_path.split('/').any(|part| matches!(part, "." | ".."));
+        let dotted = prefix_path
+            .split('/')
+            .any(|part| matches!(part, "." | ".."));
         let rooted = prefix_path.is_empty() || prefix_path.starts_with('/');
         if !rooted || dotted || prefix_path.contains("//") || !prefix_path.chars().all(allowed) {
             return Err(BaseError::Prefix {

@@ -40,6 +40,8 @@ pub(super) struct Document {
     pub(super) body_ends: usize,
     /// A pixel of ours is in the mail already.
     pub(super) has_own_pixel: bool,
+    /// There is SVG or MathML in the mail.
+    pub(super) has_foreign: bool,
     /// What follows the last byte would be markup, not part of an unclosed comment or tag.
     pub(super) ends_in_markup: bool,
 }
@@ -143,11 +145,7 @@ fn probe_end(
     tokenizer.end()
 }
 
-fn read_region(
-    walk: &Walk<'_>,
-    region: &Region,
-    found: &mut Findings,
-) -> Result<(), RewriteError> {
+fn read_region(walk: &Walk<'_>, region: &Region, found: &mut Findings) -> Result<(), RewriteError> {
     let html = walk.html.get(region.range.clone()).unwrap_or_default();
     if region.depth > MAX_DEPTH || !has_href(html) {
         return Ok(());
@@ -178,7 +176,10 @@ fn last_tag(html: &[u8]) -> Option<usize> {
 fn saw_all(candidates: &[Range<usize>], seen: &[Range<usize>]) -> bool {
     let mut seen = seen.iter().peekable();
     candidates.iter().all(|candidate| {
-        while seen.next_if(|comment| comment.end <= candidate.start).is_some() {}
+        while seen
+            .next_if(|comment| comment.end <= candidate.start)
+            .is_some()
+        {}
         seen.peek()
             .is_some_and(|comment| comment.contains(&candidate.start))
     })

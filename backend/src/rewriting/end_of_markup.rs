@@ -11,25 +11,33 @@ use lol_html::{
 };
 
 use super::RewriteError;
-use super::tokenizer::Tokenizer;
+use super::tokenizer::{HTML_NAMESPACE, Tokenizer};
 
 /// The last offset of `html` at which a tag written there is one.
 pub(super) fn last_markup_offset(html: &str) -> Result<usize, RewriteError> {
     let bytes = html.as_bytes();
     let mut seen = LastTokens::default();
-    let mut tokenizer = Tokenizer::new(Recorder { html: bytes, seen: &mut seen }, bytes.len());
+    let mut tokenizer = Tokenizer::new(
+        Recorder {
+            html: bytes,
+            seen: &mut seen,
+        },
+        bytes.len(),
+    );
     tokenizer.write(bytes)?;
     tokenizer.end()?;
-    for offset in [seen.end, seen.start] {
-        if is_markup_after(bytes.get(..offset).unwrap_or_default())? {
+    for offset in [seen.end, seen.start, seen.foreign] {
+        if is_html_at(html, offset)? {
             return Ok(offset);
         }
     }
     Ok(0)
 }
 
-/// Asks the tokenizer itself: is a tag written after `start` seen as one?
-fn is_markup_after(start: &[u8]) -> Result<bool, RewriteError> {
+/// Asks the tokenizer itself: is a tag written at `offset` seen as one, and as one of HTML? An
+/// image within SVG ends the SVG, and what follows is read in another way than before.
+pub(super) fn is_html_at(html: &str, offset: usize) -> Result<bool, RewriteError> {
+    let start = html.as_bytes().get(..offset).unwrap_or_default();
     let mut seen = false;
     let mut tokenizer = Tokenizer::new(Probe { seen: &mut seen }, start.len());
     tokenizer.write(start)?;
@@ -44,6 +52,9 @@ struct LastTokens {
     end: usize,
     /// Where the last start tag or run of text began.
     start: usize,
+    /// Where the outermost SVG or MathML began, if the last start tag was within one.
+    foreign: usize,
+    in_foreign: bool,
 }
 
 struct Recorder<'r> {
@@ -56,11 +67,7 @@ impl TransformController for Recorder<'_> {
         Capture::all()
     }
 
-    fn handle_start_tag(
-        &mut self,
-        _: LocalName<'_>,
-        _: Namespace,
-    ) -> StartTagHandlingResult<Self> {
+    fn handle_start_tag(&mut self, _: LocalName<'_>, _: Namespace) -> StartTagHandlingResult<Self> {
         Ok(Capture::all())
     }
 
@@ -74,6 +81,11 @@ impl TransformController for Recorder<'_> {
             Token::StartTag(tag) => {
                 let at = tag.source_location().bytes();
                 (seen.start, seen.end) = (at.start, at.end);
+                let foreign = tag.namespace_uri() != HTML_NAMESPACE;
+                if foreign && !seen.in_foreign {
+                    seen.foreign = at.start;
+                }
+                seen.in_foreign = foreign;
             }
             Token::EndTag(tag) => seen.end = tag.source_location().bytes().end,
             Token::Comment(comment) => {
@@ -117,9 +129,9 @@ impl TransformController for Probe<'_> {
     fn handle_start_tag(
         &mut self,
         name: LocalName<'_>,
-        _: Namespace,
+        namespace: Namespace,
     ) -> StartTagHandlingResult<Self> {
-        *self.seen = name == Tag::Wbr;
+        *self.seen = name == Tag::Wbr && namespace == Namespace::Html;
         Ok(Capture::empty())
     }
 

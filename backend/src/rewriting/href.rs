@@ -63,7 +63,10 @@ const fn kinds_of_bytes() -> [u8; 256] {
     let mut kinds = [0; 256];
     let mut byte = 0;
     while byte < 256 {
-        #[expect(clippy::indexing_slicing, reason = "in range, and evaluated by the compiler")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "in range, and evaluated by the compiler"
+        )]
         {
             kinds[byte] = match byte as u8 {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => 0,
@@ -343,7 +346,11 @@ fn encode(text: &str, out: &mut String) {
     }
     for character in text.chars() {
         // The tokenizer of a browser replaces null characters.
-        let character = if character == '\0' { '\u{FFFD}' } else { character };
+        let character = if character == '\0' {
+            '\u{FFFD}'
+        } else {
+            character
+        };
         let mut buffer = [0; 4];
         let encoded = character.encode_utf8(&mut buffer);
         if kinds(encoded) & UNSAFE == 0 {

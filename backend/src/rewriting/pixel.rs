@@ -1,7 +1,7 @@
 //! The pixel: where it goes and what it looks like.
 
 use super::document::Document;
-use super::end_of_markup::last_markup_offset;
+use super::end_of_markup::{is_html_at, last_markup_offset};
 use super::{PixelPosition, RewriteError};
 
 /// Around the pixel's URL. Not `display:none`, since some clients then do not load it; nothing for
@@ -16,20 +16,25 @@ pub(super) fn place(
     document: &Document,
     position: PixelPosition,
 ) -> Result<usize, RewriteError> {
-    match (position, top(html, document)) {
-        (PixelPosition::Top, Some(top)) => Ok(top),
-        _ => bottom(html, document),
+    let top = match position {
+        PixelPosition::Top => top(html, document),
+        PixelPosition::Bottom => None,
+    };
+    for offset in top.into_iter().chain(before_body_end(document)) {
+        if !document.has_foreign || is_html_at(html, offset)? {
+            return Ok(offset);
+        }
     }
+    if document.ends_in_markup {
+        return Ok(html.len());
+    }
+    last_markup_offset(html)
 }
 
-/// Before the one `</body>`; with none or more than one, at the end, which browsers take for the
-/// end of the body.
-fn bottom(html: &str, document: &Document) -> Result<usize, RewriteError> {
-    match document.body_end {
-        Some(body_end) if document.body_ends == 1 => Ok(body_end),
-        _ if document.ends_in_markup => Ok(html.len()),
-        _ => last_markup_offset(html),
-    }
+/// Before the one `</body>`. With none or more than one the pixel goes to the end, which browsers
+/// take for the end of the body.
+fn before_body_end(document: &Document) -> Option<usize> {
+    document.body_end.filter(|_| document.body_ends == 1)
 }
 
 /// After `<body>`, or where a browser would start the body. `None` if that is not known, as in a
@@ -46,8 +51,5 @@ fn top(html: &str, document: &Document) -> Option<usize> {
                 .is_some_and(|first| first.eq_ignore_ascii_case(opening.as_bytes()))
         });
     let fragment_start = (!is_document).then_some(html.len() - start.len());
-    document
-        .body_start
-        .or(document.head_end)
-        .or(fragment_start)
+    document.body_start.or(document.head_end).or(fragment_start)
 }

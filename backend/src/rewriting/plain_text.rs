@@ -53,7 +53,10 @@ pub(super) fn mentions(text: &str) -> Vec<Mention> {
 fn url_at(text: &str, colon: usize, from: usize) -> Option<Mention> {
     let after = text.get(colon..)?.strip_prefix("://")?;
     let before = text.get(from..colon)?;
-    let letters = before.len() - before.trim_end_matches(|c: char| c.is_ascii_alphanumeric()).len();
+    let letters = before.len()
+        - before
+            .trim_end_matches(|c: char| c.is_ascii_alphanumeric())
+            .len();
     let scheme = before.get(before.len() - letters..)?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return None;
@@ -67,7 +70,11 @@ fn url_at(text: &str, colon: usize, from: usize) -> Option<Mention> {
     if following.starts_with("<%") || super::placeholder::has_placeholder(rest) {
         return Some(Mention::UnfinishedUrl(whole));
     }
-    let kept = if bracketed { rest } else { without_trailing(rest) };
+    let kept = if bracketed {
+        rest
+    } else {
+        without_trailing(rest)
+    };
     (!kept.is_empty()).then(|| Mention::Url(start..colon + 3 + kept.len()))
 }
 
@@ -121,7 +128,11 @@ mod tests {
     fn punctuation_and_brackets_around_a_url_are_not_part_of_it() {
         assert_eq!(
             urls("See https://a.example/x. (Or http://b.example?q=1), \"HTTPS://c.example/\"!"),
-            ["https://a.example/x", "http://b.example?q=1", "HTTPS://c.example/"]
+            [
+                "https://a.example/x",
+                "http://b.example?q=1",
+                "HTTPS://c.example/"
+            ]
         );
         assert_eq!(
             urls("https://a.example/wiki/A_(b) [https://a.example/c]"),
@@ -145,7 +156,10 @@ mod tests {
     fn template_syntax_spoils_a_url() {
         for text in ["https://a.example/*|X|*", "https://a.example/<%= id %>"] {
             let found = mentions(text);
-            assert!(matches!(found.as_slice(), [Mention::UnfinishedUrl(_)]), "{text}");
+            assert!(
+                matches!(found.as_slice(), [Mention::UnfinishedUrl(_)]),
+                "{text}"
+            );
         }
     }
 

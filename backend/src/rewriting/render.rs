@@ -92,7 +92,12 @@ impl Plan<'_> {
             signed: &mut rewritten.signed,
             index: 0,
         };
-        writer.part(&self.html, &self.html_links, self.pixel, &mut rewritten.html);
+        writer.part(
+            &self.html,
+            &self.html_links,
+            self.pixel,
+            &mut rewritten.html,
+        );
         rewritten.text = self.text.as_deref().map(|text| {
             let mut out = rewritten.text.take().unwrap_or_default();
             out.clear();

@@ -14,6 +14,8 @@ use lol_html::{
 
 use super::RewriteError;
 
+pub(super) const HTML_NAMESPACE: &str = "http://www.w3.org/1999/xhtml";
+
 /// What the tokenizer may take on top of the size of its input, which it copies at worst once.
 const MEMORY_BASE: usize = 512 * 1024;
 

@@ -15,6 +15,7 @@ use super::conditional_comment;
 use super::document::{Findings, FoundLink, Region};
 use super::markers;
 use super::span::Span;
+use super::tokenizer::HTML_NAMESPACE;
 
 /// VML elements that can be a link. Others have an `href` as well, but it names an image.
 const VML_LINKS: [&str; 10] = [
@@ -137,9 +138,8 @@ impl<'h> Controller<'h, '_> {
         if self.walk.markers {
             let walk = self.walk;
             let attributes = tag.attributes().iter();
-            let attributes =
-                attributes.map(|a| (walk.attribute_name(a), walk.attribute_value(a)));
-            let foreign = tag.namespace_uri() != "http://www.w3.org/1999/xhtml";
+            let attributes = attributes.map(|a| (walk.attribute_name(a), walk.attribute_value(a)));
+            let foreign = tag.namespace_uri() != HTML_NAMESPACE;
             let closed_itself = foreign && tag.self_closing();
             self.ancestors.start(name, closed_itself, attributes);
         }
@@ -250,12 +250,13 @@ impl TransformController for Controller<'_, '_> {
     fn handle_start_tag(
         &mut self,
         name: LocalName<'_>,
-        _: Namespace,
+        namespace: Namespace,
     ) -> StartTagHandlingResult<Self> {
         if self.progress.0.get() == Stage::Probing {
             self.found.document.ends_in_markup |= name == Tag::Img;
             return Ok(Capture::empty());
         }
+        self.found.document.has_foreign |= namespace != Namespace::Html;
         let mut capture = self.standing();
         let wanted = name == Tag::A
             || name == Tag::Area

@@ -1,0 +1,33 @@
+//! What every request handler shares.
+
+use std::sync::Arc;
+
+use kraiter_wire::TenantId;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::config::IngestSecret;
+use crate::database::{Partitions, Pool};
+use crate::http::Problem;
+use crate::ingest::IngestQueue;
+use crate::signing::SharedKeyring;
+use crate::tenants::{Tenant, TenantDirectory};
+
+pub(crate) struct Backend {
+    pub(crate) pool: Pool,
+    pub(crate) keyring: Arc<SharedKeyring>,
+    pub(crate) tenants: Arc<TenantDirectory>,
+    pub(crate) partitions: Arc<Partitions>,
+    pub(crate) ingest: IngestQueue,
+    pub(crate) ingest_secret: IngestSecret,
+    pub(crate) metrics: PrometheusHandle,
+}
+
+impl Backend {
+    /// The tenant of an authorised caller.
+    pub(crate) async fn tenant(&self, id: TenantId) -> Result<Arc<Tenant>, Problem> {
+        let mut found = self.tenants.find(&self.pool, [id]).await?;
+        found
+            .remove(&id)
+            .ok_or_else(|| Problem::internal("an API key's tenant does not exist"))
+    }
+}

@@ -1,0 +1,133 @@
+//! `kraiter api-key create|list|revoke`.
+
+use anyhow::Context;
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::output::{Output, table};
+use super::tenant;
+use crate::api_keys::{ApiKey, Credential, KeyName, Scope, store};
+use crate::clock::{self, Timestamp};
+use crate::database::connect;
+use crate::random;
+use crate::store::Store;
+
+#[derive(Subcommand)]
+pub(super) enum ApiKeyCommand {
+    /// Make a key. It is shown once and stored hashed.
+    Create {
+        /// Name or id of the tenant.
+        #[arg(long)]
+        tenant: String,
+        /// What the key may do: render, read, admin, with commas between them.
+        #[arg(long, value_delimiter = ',', required = true)]
+        scopes: Vec<Scope>,
+        /// What the key is for, shown in lists.
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// List a tenant's keys.
+    List {
+        /// Name or id of the tenant.
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Make a key invalid from now on.
+    Revoke {
+        /// Name or id of the tenant.
+        #[arg(long)]
+        tenant: String,
+        /// The key's id (key_…), as the list shows it.
+        id: KeyName,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyView<'a> {
+    id: String,
+    name: &'a str,
+    scopes: &'a [Scope],
+    created_at: Timestamp,
+    revoked_at: Option<Timestamp>,
+    /// Only when it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+impl<'a> KeyView<'a> {
+    fn new(key: &'a ApiKey, exposed: Option<String>) -> Self {
+        Self {
+            id: key.id.to_string(),
+            name: &key.name,
+            scopes: &key.scopes,
+            created_at: key.created_at,
+            revoked_at: key.revoked_at,
+            key: exposed,
+        }
+    }
+}
+
+pub(super) async fn run(
+    command: ApiKeyCommand,
+    store: &Store,
+    output: Output,
+) -> anyhow::Result<()> {
+    let now = clock::now();
+    match command {
+        ApiKeyCommand::Create {
+            tenant,
+            mut scopes,
+            name,
+        } => {
+            let tenant = tenant::find(store, &tenant).await?;
+            scopes.sort();
+            scopes.dedup();
+            let credential = Credential::new(tenant.id, KeyName(random::uuid_v7(now)));
+            let client = connect(&store.pool).await?;
+            store::create(&**client, &credential, &name, &scopes, now).await?;
+            let key = ApiKey {
+                id: credential.id,
+                name,
+                scopes,
+                created_at: now,
+                revoked_at: None,
+            };
+            let exposed = credential.expose();
+            output.show(&KeyView::new(&key, Some(exposed.clone())), || exposed)
+        }
+        ApiKeyCommand::List { tenant } => {
+            let tenant = tenant::find(store, &tenant).await?;
+            let client = connect(&store.pool).await?;
+            let keys = store::list(&**client, tenant.id).await?;
+            let views: Vec<_> = keys.iter().map(|key| KeyView::new(key, None)).collect();
+            output.show(&views, || {
+                let rows = keys.iter().map(|key| {
+                    let scopes: Vec<_> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+                    let revoked = key.revoked_at.map_or("-".to_owned(), |at| at.to_string());
+                    [
+                        key.id.to_string(),
+                        key.name.clone(),
+                        scopes.join(","),
+                        key.created_at.to_string(),
+                        revoked,
+                    ]
+                });
+                table(["ID", "NAME", "SCOPES", "CREATED", "REVOKED"], rows)
+            })
+        }
+        ApiKeyCommand::Revoke { tenant, id } => {
+            let tenant = tenant::find(store, &tenant).await?;
+            let client = connect(&store.pool).await?;
+            let key = store::revoke(&**client, tenant.id, id, now)
+                .await?
+                .with_context(|| {
+                    format!(
+                        "tenant {} has no key {id}; kraiter api-key list shows all",
+                        tenant.name
+                    )
+                })?;
+            output.show(&KeyView::new(&key, None), || format!("Revoked {id}."))
+        }
+    }
+}

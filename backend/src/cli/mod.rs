@@ -1,0 +1,108 @@
+//! The command line: one file a command.
+
+mod api_key;
+mod keyring;
+mod migrate;
+mod output;
+mod serve;
+mod tenant;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{ServeArgs, StoreArgs, StoreConfig};
+use crate::store::{Migrate, Store};
+use crate::telemetry::{self, LogArgs};
+
+/// Open and click tracking that a mail platform runs on its own gateways.
+#[derive(Parser)]
+#[command(name = "kraiter", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    store: StoreArgs,
+
+    #[command(flatten)]
+    log: LogArgs,
+
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service.
+    Serve(ServeArgs),
+    /// Bring the database to this version's schema.
+    Migrate,
+    /// Make and list tenants.
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// Make, list and revoke API keys.
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
+    /// Show and rotate the keys that sign links.
+    #[command(subcommand)]
+    Keyring(keyring::KeyringCommand),
+}
+
+/// Runs the command line of this process. Exits with 0 on success, 1 on failure, 2 on wrong usage.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: Cli) -> anyhow::Result<()> {
+    telemetry::log(&cli.log)?;
+    let output = output::Output { json: cli.json };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    // On this thread: a private Postgres lives as long as the thread that starts it.
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(args) => serve::run(&args, &cli.store).await,
+            Command::Migrate => migrate::run(cli.store.read()?, output).await,
+            Command::Tenant(command) => {
+                with_store(cli.store.read()?, async |store| {
+                    tenant::run(command, store, output).await
+                })
+                .await
+            }
+            Command::ApiKey(command) => {
+                with_store(cli.store.read()?, async |store| {
+                    api_key::run(command, store, output).await
+                })
+                .await
+            }
+            Command::Keyring(command) => keyring::run(command, &cli.store.read()?, output),
+        }
+    })
+}
+
+/// Opens the database for one command and closes it again, whatever the command's outcome.
+async fn with_store(
+    config: StoreConfig,
+    command: impl AsyncFnOnce(&Store) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let store = Store::open(&config, 2, Migrate::No).await?;
+    let result = match crate::database::is_migrated(&store.pool).await {
+        Ok(true) => command(&store).await,
+        Ok(false) => Err(anyhow::anyhow!(
+            "the database is not migrated; run kraiter migrate first"
+        )),
+        Err(error) => Err(error.into()),
+    };
+    store.close().await?;
+    result
+}

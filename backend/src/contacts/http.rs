@@ -1,0 +1,136 @@
+//! `GET /contacts/{emailOrId}` and `GET /contacts/{emailOrId}/events`.
+
+use actix_web::get;
+use actix_web::web::{Data, Json as Answer, Path};
+use kraiter_wire::{ContactId, TenantId};
+use serde::{Deserialize, Serialize};
+
+use super::{Contact, ContactRef, store};
+use crate::api_keys::{Caller, Read};
+use crate::backend::Backend;
+use crate::clock::Timestamp;
+use crate::database::{Client, connect};
+use crate::events::http::EventView;
+use crate::events::{self, EventFilter};
+use crate::http::problem::ProblemDocument;
+use crate::http::{ErrorCode, Limit, Page, Problem, Query, page};
+
+/// A contact's metrics. Counts are of every recorded event, repeats included; times are of the
+/// newest.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Contact)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ContactView {
+    #[schema(value_type = String, example = "con_AZmzxNXmf4ChssPU5fYHGA")]
+    id: ContactId,
+    /// `null` for a contact that is known by its events only.
+    #[schema(example = "ada@example.com")]
+    email: Option<String>,
+    created_at: Timestamp,
+    emails_sent_count: i64,
+    emails_opened_count: i64,
+    emails_clicked_count: i64,
+    last_email_sent_at: Option<Timestamp>,
+    last_email_opened_at: Option<Timestamp>,
+    last_email_clicked_at: Option<Timestamp>,
+    unsubscribed_at: Option<Timestamp>,
+    /// When a mail first bounced or was complained about.
+    suppressed_at: Option<Timestamp>,
+}
+
+impl From<Contact> for ContactView {
+    fn from(contact: Contact) -> Self {
+        Self {
+            id: contact.id,
+            email: contact.email,
+            created_at: contact.created_at,
+            emails_sent_count: contact.emails_sent_count,
+            emails_opened_count: contact.emails_opened_count,
+            emails_clicked_count: contact.emails_clicked_count,
+            last_email_sent_at: contact.last_email_sent_at,
+            last_email_opened_at: contact.last_email_opened_at,
+            last_email_clicked_at: contact.last_email_clicked_at,
+            unsubscribed_at: contact.unsubscribed_at,
+            suppressed_at: contact.suppressed_at,
+        }
+    }
+}
+
+/// The contact that a path names, or the answer that there is none.
+async fn find(client: &Client, tenant: TenantId, text: &str) -> Result<Contact, Problem> {
+    let contact = parse(text)?;
+    store::find(client, tenant, &contact).await?.ok_or_else(|| {
+        Problem::new(
+            ErrorCode::UnknownContact,
+            format!("No contact {text}. A contact exists once a mail to it was registered."),
+        )
+    })
+}
+
+/// Reads an address or a contact id from a request.
+pub(crate) fn parse(text: &str) -> Result<ContactRef, Problem> {
+    text.parse().map_err(|error| {
+        Problem::new(ErrorCode::InvalidEmail, format!("{error}.")).about("contact")
+    })
+}
+
+/// A contact with its counters, by address or id.
+#[utoipa::path(
+    tag = "contacts",
+    security(("apiKey" = ["read"])),
+    params(("emailOrId" = String, Path, description = "Address, or id as answers show it")),
+    responses(
+        (status = 200, body = ContactView),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+#[get("/contacts/{emailOrId}")]
+pub(crate) async fn get_contact(
+    backend: Data<Backend>,
+    caller: Caller<Read>,
+    path: Path<String>,
+) -> Result<Answer<ContactView>, Problem> {
+    let client = connect(&backend.pool).await?;
+    Ok(Answer(find(&client, caller.tenant, &path).await?.into()))
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ContactEventsQuery {
+    /// Items on a page, 1 to 1000; 100 if not given.
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A contact's events, newest first.
+#[utoipa::path(
+    tag = "contacts",
+    security(("apiKey" = ["read"])),
+    params(("emailOrId" = String, Path, description = "Address or id"), ContactEventsQuery),
+    responses(
+        (status = 200, body = Page<EventView>),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+#[get("/contacts/{emailOrId}/events")]
+pub(crate) async fn get_contact_events(
+    backend: Data<Backend>,
+    caller: Caller<Read>,
+    path: Path<String>,
+    Query(query): Query<ContactEventsQuery>,
+) -> Result<Answer<Page<EventView>>, Problem> {
+    let limit = Limit::parse(query.limit)?;
+    let before = page::cursor(query.cursor.as_deref())?;
+    let client = connect(&backend.pool).await?;
+    let contact = find(&client, caller.tenant, &path).await?;
+    let filter = EventFilter {
+        contact: Some(contact.id),
+        before,
+        ..EventFilter::default()
+    };
+    let events =
+        events::store::list(&client, caller.tenant, &filter, limit.with_lookahead()).await?;
+    Ok(Answer(EventView::page(events, limit)))
+}

@@ -1,0 +1,12 @@
+//! The way to Postgres: URL, pool, migrations, partitions. Knows no table's meaning but the
+//! partitioning of `events`.
+
+mod migrations;
+mod partitions;
+mod pool;
+mod url;
+
+pub(crate) use migrations::{is_migrated, migrate};
+pub(crate) use partitions::Partitions;
+pub(crate) use pool::{Client, DatabaseError, Pool, connect, pool};
+pub(crate) use url::DatabaseUrl;

@@ -1,0 +1,146 @@
+//! Monthly partitions of `events`, by the time inside the event's id.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use uuid::Uuid;
+
+use super::{DatabaseError, Pool, connect};
+use crate::clock::Timestamp;
+
+/// How many months are ready before they begin.
+const MONTHS_AHEAD: i32 = 3;
+
+/// One number for all replicas: two that create the same partition at once would fail each other.
+const PARTITION_LOCK: i64 = 0x6b72_6169_7465_7202;
+
+/// Knows which partitions are there and makes those that are missing. Call it before the
+/// transaction that inserts: making a partition locks the whole table for a moment.
+#[derive(Default)]
+pub(crate) struct Partitions {
+    made: Mutex<BTreeSet<String>>,
+}
+
+impl Partitions {
+    /// Makes sure that events at these times have a partition.
+    pub(crate) async fn ensure(
+        &self,
+        pool: &Pool,
+        times: impl IntoIterator<Item = Timestamp>,
+    ) -> Result<(), DatabaseError> {
+        let missing: Vec<PartitionRange> = {
+            let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut months: Vec<Date> = times
+                .into_iter()
+                .map(|time| first_of_month(time, 0))
+                .collect();
+            months.sort();
+            months.dedup();
+            months
+                .into_iter()
+                .map(range)
+                .filter(|range| !made.contains(&range.name))
+                .collect()
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        create(pool, &missing).await?;
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.extend(missing.into_iter().map(|range| range.name));
+        Ok(())
+    }
+
+    /// Makes this month's partition and the next ones before they are needed.
+    pub(crate) async fn ensure_ahead(
+        &self,
+        pool: &Pool,
+        now: Timestamp,
+    ) -> Result<(), DatabaseError> {
+        let months: Vec<_> = (0..=MONTHS_AHEAD)
+            .map(|ahead| range(first_of_month(now, ahead)))
+            .collect();
+        create(pool, &months).await
+    }
+}
+
+/// The half-open range of ids of one month, with its partition's name.
+struct PartitionRange {
+    name: String,
+    from: Uuid,
+    to: Uuid,
+}
+
+fn range(first: Date) -> PartitionRange {
+    PartitionRange {
+        name: format!("events_{:04}_{:02}", first.year(), first.month()),
+        from: lowest_id(first),
+        to: lowest_id(first.saturating_add(jiff::Span::new().months(1))),
+    }
+}
+
+fn first_of_month(time: Timestamp, ahead: i32) -> Date {
+    let moment = jiff::Timestamp::from_millisecond(time.millis() as i64).unwrap_or_default();
+    let first = moment
+        .to_zoned_datetime(TimeZone::UTC)
+        .date()
+        .first_of_month();
+    first.saturating_add(jiff::Span::new().months(ahead))
+}
+
+/// The smallest id of a moment: its milliseconds and zeros. Version bits are left out, so that
+/// every id of that moment, whatever its random part, sorts after it.
+fn lowest_id(date: Date) -> Uuid {
+    let millis = date
+        .to_zoned_datetime(TimeZone::UTC)
+        .map(|zoned| zoned.timestamp().as_millisecond())
+        .unwrap_or_default();
+    Uuid::from_u128(u128::from(millis.unsigned_abs()) << 80)
+}
+
+async fn create(pool: &Pool, ranges: &[PartitionRange]) -> Result<(), DatabaseError> {
+    let mut client = connect(pool).await?;
+    let tx = client.transaction().await?;
+    tx.execute("select pg_advisory_xact_lock($1)", &[&PARTITION_LOCK])
+        .await?;
+    for PartitionRange { name, from, to } in ranges {
+        tx.batch_execute(&format!(
+            "create table if not exists {name} partition of events \
+             for values from ('{from}') to ('{to}')"
+        ))
+        .await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kraiter_wire::{EventIdGenerator, UnixMillis};
+
+    #[test]
+    fn an_events_id_lies_in_the_month_of_its_time() {
+        let mut ids = EventIdGenerator::new([0xFF; 16]);
+        for (text, name) in [
+            ("2026-11-30T23:59:59.999Z", "events_2026_11"),
+            ("2026-12-01T00:00:00Z", "events_2026_12"),
+            ("2027-01-01T00:00:00Z", "events_2027_01"),
+        ] {
+            let time: Timestamp = text.parse().unwrap();
+            let id = ids.next(UnixMillis(time.millis())).uuid();
+            let range = range(first_of_month(time, 0));
+            assert_eq!(range.name, name);
+            assert!(range.from <= id && id < range.to, "{text}");
+        }
+    }
+
+    #[test]
+    fn months_follow_each_other_without_a_gap() {
+        let time: Timestamp = "2026-12-31T12:00:00Z".parse().unwrap();
+        let month = |ahead| range(first_of_month(time, ahead));
+        assert_eq!(month(0).to, month(1).from);
+        assert_eq!(month(1).name, "events_2027_01");
+    }
+}

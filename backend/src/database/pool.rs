@@ -1,0 +1,149 @@
+//! Connections: made with or without TLS, shared through a pool, bounded in time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, PoolError, RecyclingMethod, Runtime, Timeouts};
+use tokio_postgres::NoTls;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::url::{DatabaseUrl, Tls};
+
+pub(crate) type Pool = deadpool_postgres::Pool;
+pub(crate) type Client = deadpool_postgres::Object;
+
+/// How long a request waits for a free connection before it is told to come again.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long making or checking a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// No statement of an API request may run longer; a client has given up by then.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why there is no answer from the database.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DatabaseError {
+    #[error("no connection to the database: {0}")]
+    Pool(#[from] PoolError),
+    #[error("{}", describe(.0))]
+    Query(#[from] tokio_postgres::Error),
+    #[error("cannot read the certificate authorities: {0}")]
+    Authorities(String),
+    #[error("the database holds something that cannot be read: {0}")]
+    Unreadable(&'static str),
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+impl DatabaseError {
+    /// Whether the same call may succeed soon: the connection broke, the server restarts, or it
+    /// asked to try again.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Pool(_) => true,
+            Self::Query(error) => match error.code().map(tokio_postgres::error::SqlState::code) {
+                // No code: the connection broke. Classes: 08 connection, 40 serialization and
+                // deadlock, 53 resources, 57 shutdown or cancel; 25006 is a standby.
+                None => true,
+                Some(code) => {
+                    ["08", "40", "53", "57"]
+                        .iter()
+                        .any(|class| code.starts_with(class))
+                        || code == "25006"
+                }
+            },
+            Self::Authorities(_) | Self::Unreadable(_) | Self::Tls(_) => false,
+        }
+    }
+
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Query(error)
+            if error.code() == Some(&tokio_postgres::error::SqlState::UNIQUE_VIOLATION))
+    }
+}
+
+/// The server's own words where it said something, the client's otherwise.
+fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{} ({})", db.message(), db.code().code()),
+        None => match std::error::Error::source(error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
+    }
+}
+
+/// A pool that connects when it is first used, so that a backend starts while the database is
+/// away.
+pub(crate) fn pool(url: &DatabaseUrl, size: usize) -> Result<Pool, DatabaseError> {
+    let mut config = url.config.clone();
+    if config.get_options().is_none() {
+        config.options(format!(
+            "-c statement_timeout={}",
+            STATEMENT_TIMEOUT.as_millis()
+        ));
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    let manager_config = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = match &url.tls {
+        Tls::Off => Manager::from_config(config, NoTls, manager_config),
+        Tls::Verified { authorities } => {
+            let tls = MakeRustlsConnect::new(tls_config(authorities.as_deref())?);
+            Manager::from_config(config, tls, manager_config)
+        }
+    };
+    let timeouts = Timeouts {
+        wait: Some(WAIT_TIMEOUT),
+        create: Some(CONNECT_TIMEOUT),
+        recycle: Some(CONNECT_TIMEOUT),
+    };
+    let pool = Pool::builder(manager)
+        .max_size(size)
+        .timeouts(timeouts)
+        .runtime(Runtime::Tokio1)
+        .build();
+    // Only a missing runtime makes this fail, and one is named above.
+    pool.map_err(|_| DatabaseError::Pool(PoolError::NoRuntimeSpecified))
+}
+
+/// One connection that is waited for no longer than the pool's time-outs.
+pub(crate) async fn connect(pool: &Pool) -> Result<Client, DatabaseError> {
+    Ok(pool.get().await?)
+}
+
+fn tls_config(
+    authorities: Option<&std::path::Path>,
+) -> Result<rustls::ClientConfig, DatabaseError> {
+    let mut roots = rustls::RootCertStore::empty();
+    match authorities {
+        Some(path) => {
+            use rustls::pki_types::{CertificateDer, pem::PemObject};
+            let failed = |error: &dyn std::fmt::Display| {
+                DatabaseError::Authorities(format!("{}: {error}", path.display()))
+            };
+            for certificate in
+                CertificateDer::pem_file_iter(path).map_err(|error| failed(&error))?
+            {
+                roots.add(certificate.map_err(|error| failed(&error))?)?;
+            }
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            for error in &found.errors {
+                tracing::warn!(%error, "a certificate authority of the system cannot be read");
+            }
+            roots.add_parsable_certificates(found.certs);
+        }
+    }
+    if roots.is_empty() {
+        return Err(DatabaseError::Authorities("none found".to_owned()));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}

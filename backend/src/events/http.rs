@@ -1,0 +1,154 @@
+//! `GET /events`, and events as answers show them.
+
+use std::net::IpAddr;
+
+use actix_web::get;
+use actix_web::web::{Data, Json as Answer};
+use kraiter_wire::ContactId;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Event, EventFilter, EventType, store};
+use crate::api_keys::{Caller, Read};
+use crate::backend::Backend;
+use crate::clock::Timestamp;
+use crate::contacts::{self, ContactRef};
+use crate::database::connect;
+use crate::http::problem::ProblemDocument;
+use crate::http::query::parameter;
+use crate::http::{Limit, Page, Problem, Query, page};
+
+/// One thing that happened to a send.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Event)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EventView {
+    /// A UUID of version 7; the same event always has the same.
+    id: Uuid,
+    #[serde(rename = "type")]
+    kind: EventType,
+    timestamp: Timestamp,
+    send_id: String,
+    /// The contact's address; `null` if only the id is known.
+    contact: Option<String>,
+    #[schema(value_type = String)]
+    contact_id: ContactId,
+    campaign: Option<String>,
+    /// Clicks: where the link leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// Clicks: the link's place among the tracked links of its mail, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<i64>,
+    /// Opens, clicks and unsubscribes: the client's address as far as the settings keep it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+}
+
+impl EventView {
+    pub(crate) fn page(events: Vec<Event>, limit: Limit) -> Page<Self> {
+        Page::new(
+            events.into_iter().map(Self::from).collect(),
+            limit,
+            |event| event.id,
+        )
+    }
+}
+
+impl From<Event> for EventView {
+    fn from(event: Event) -> Self {
+        Self {
+            id: event.id,
+            kind: event.kind,
+            timestamp: event.timestamp(),
+            send_id: event.send_id,
+            contact: event.email,
+            contact_id: event.contact_id,
+            campaign: event.campaign,
+            url: event.url,
+            index: event.link_index,
+            ip: event.ip,
+            user_agent: event.user_agent,
+        }
+    }
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EventsQuery {
+    /// One event type, or several with commas between them.
+    #[serde(rename = "type")]
+    #[param(example = "email.opened,email.clicked")]
+    kind: Option<String>,
+    send_id: Option<String>,
+    /// Address or id.
+    contact: Option<String>,
+    campaign: Option<String>,
+    /// At or after this time (RFC 3339).
+    from: Option<String>,
+    /// Before this time (RFC 3339).
+    to: Option<String>,
+    /// Items on a page, 1 to 1000; 100 if not given.
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Events of the tenant, newest first.
+#[utoipa::path(
+    tag = "events",
+    security(("apiKey" = ["read"])),
+    params(EventsQuery),
+    responses(
+        (status = 200, body = Page<EventView>),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+#[get("/events")]
+pub(crate) async fn get_events(
+    backend: Data<Backend>,
+    caller: Caller<Read>,
+    Query(query): Query<EventsQuery>,
+) -> Result<Answer<Page<EventView>>, Problem> {
+    let limit = Limit::parse(query.limit)?;
+    let time = |name, text: &Option<String>| -> Result<Option<Timestamp>, Problem> {
+        text.as_deref()
+            .map(|text| parameter(name, text))
+            .transpose()
+    };
+    let kinds = query.kind.as_deref().map(|kinds| {
+        kinds
+            .split(',')
+            .map(|kind| parameter::<EventType>("type", kind))
+            .collect()
+    });
+    let mut filter = EventFilter {
+        kinds: kinds.transpose()?,
+        send: query.send_id,
+        contact: None,
+        campaign: query.campaign,
+        from: time("from", &query.from)?,
+        to: time("to", &query.to)?,
+        before: page::cursor(query.cursor.as_deref())?,
+    };
+    let client = connect(&backend.pool).await?;
+    if let Some(contact) = query.contact.as_deref() {
+        let contact = match contacts::http::parse(contact)? {
+            ContactRef::Id(id) => Some(id),
+            by_email => contacts::store::find(&client, caller.tenant, &by_email)
+                .await?
+                .map(|contact| contact.id),
+        };
+        match contact {
+            Some(id) => filter.contact = Some(id),
+            // Nobody of that address: no events.
+            None => return Ok(Answer(EventView::page(Vec::new(), limit))),
+        }
+    }
+    let events = store::list(&client, caller.tenant, &filter, limit.with_lookahead()).await?;
+    Ok(Answer(EventView::page(events, limit)))
+}

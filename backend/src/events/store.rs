@@ -1,0 +1,118 @@
+//! Events in Postgres: reading them, and writing those that are made here.
+
+use deadpool_postgres::GenericClient;
+use kraiter_wire::{ContactId, TenantId};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::{Event, EventFilter, EventType, lowest_id};
+use crate::clock::Timestamp;
+use crate::database::DatabaseError;
+use crate::random;
+use crate::tenants::store::key;
+
+fn read(row: &Row) -> Option<Event> {
+    Some(Event {
+        id: row.get(0),
+        // A kind of a newer version is left out of what this version shows.
+        kind: EventType::from_number(row.get(1))?,
+        send_id: row.get(2),
+        contact_id: ContactId::from_uuid(row.get(3)),
+        email: row.get(4),
+        campaign: row.get(5),
+        link_index: row.get(6),
+        url: row.get(7),
+        ip: row.get(8),
+        user_agent: row.get(9),
+    })
+}
+
+/// Newest first.
+pub(crate) async fn list(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    filter: &EventFilter,
+    limit: i64,
+) -> Result<Vec<Event>, DatabaseError> {
+    let tenant = key(tenant);
+    let kinds: Option<Vec<i16>> = filter
+        .kinds
+        .as_ref()
+        .map(|kinds| kinds.iter().map(|kind| kind.number()).collect());
+    let contact = filter.contact.map(ContactId::uuid);
+    let from = filter.from.map(lowest_id);
+    // The cursor is the smaller bound on every page but the first.
+    let to = [filter.to.map(lowest_id), filter.before]
+        .into_iter()
+        .flatten()
+        .min();
+
+    // One statement for each set of filters, so that each is planned for what it asks.
+    let mut conditions = vec!["e.tenant_id = $1".to_owned()];
+    let mut values: Vec<&(dyn ToSql + Sync)> = vec![&tenant];
+    let kinds = kinds.as_ref().map(|v| v as &(dyn ToSql + Sync));
+    let optional = [
+        ("e.kind = any($)", kinds),
+        ("e.send_id = $", filter.send.as_ref().map(|v| v as _)),
+        ("e.contact_id = $", contact.as_ref().map(|v| v as _)),
+        ("s.campaign = $", filter.campaign.as_ref().map(|v| v as _)),
+        ("e.id >= $", from.as_ref().map(|v| v as _)),
+        ("e.id < $", to.as_ref().map(|v| v as _)),
+    ];
+    for (condition, value) in optional {
+        if let Some(value) = value {
+            values.push(value);
+            conditions.push(condition.replace('$', &format!("${}", values.len())));
+        }
+    }
+    values.push(&limit);
+    let sql = format!(
+        "select e.id, e.kind, e.send_id, e.contact_id, c.email, s.campaign, e.link_index, e.url, \
+           e.ip, e.user_agent \
+         from events e \
+         left join sends s on s.tenant_id = e.tenant_id and s.id = e.send_id \
+         left join contacts c on c.tenant_id = e.tenant_id and c.id = e.contact_id \
+         where {} order by e.id desc limit ${}",
+        conditions.join(" and "),
+        values.len(),
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    Ok(client
+        .query(&statement, &values)
+        .await?
+        .iter()
+        .filter_map(read)
+        .collect())
+}
+
+/// An event that a report makes, not an edge.
+#[derive(Debug)]
+pub(crate) struct ReportedEvent {
+    pub(crate) kind: EventType,
+    pub(crate) at: Timestamp,
+    pub(crate) send_id: String,
+    pub(crate) contact_id: ContactId,
+}
+
+/// The partitions must be there: see [`Partitions`](crate::database::Partitions).
+pub(crate) async fn insert_reported(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    events: &[ReportedEvent],
+) -> Result<(), DatabaseError> {
+    let ids: Vec<Uuid> = events
+        .iter()
+        .map(|event| random::uuid_v7(event.at))
+        .collect();
+    let kinds: Vec<i16> = events.iter().map(|event| event.kind.number()).collect();
+    let contacts: Vec<Uuid> = events.iter().map(|event| event.contact_id.uuid()).collect();
+    let sends: Vec<&str> = events.iter().map(|event| event.send_id.as_str()).collect();
+    let sql = "insert into events (tenant_id, id, kind, contact_id, send_id) \
+               select $1, * from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[])";
+    let statement = client.prepare_cached(sql).await?;
+    client
+        .execute(&statement, &[&key(tenant), &ids, &kinds, &contacts, &sends])
+        .await?;
+    Ok(())
+}

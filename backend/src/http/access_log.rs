@@ -1,0 +1,39 @@
+//! One log line and two metrics for each request.
+
+use std::time::Instant;
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+
+/// Logs method, route and status. Never the path itself, which holds addresses and ids, and never
+/// a header.
+pub(crate) async fn log_request(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let start = Instant::now();
+    let method = request.method().clone();
+    let route = request
+        .match_pattern()
+        .unwrap_or_else(|| "(none)".to_owned());
+    let response = next.call(request).await?;
+    let elapsed = start.elapsed();
+    let status = response.status();
+    let labels = [
+        ("method", method.to_string()),
+        ("route", route.clone()),
+        ("status", status.as_u16().to_string()),
+    ];
+    metrics::counter!("kraiter_http_requests_total", &labels).increment(1);
+    metrics::histogram!("kraiter_http_request_seconds", "route" => route.clone())
+        .record(elapsed.as_secs_f64());
+    let (status, ms) = (status.as_u16(), elapsed.as_millis() as u64);
+    if status >= 500 {
+        tracing::warn!(%method, route, status, ms, "request");
+    } else {
+        tracing::debug!(%method, route, status, ms, "request");
+    }
+    Ok(response)
+}

@@ -1,0 +1,183 @@
+//! Request bodies: read up to a limit, and errors that name the field.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+
+use super::problem::{ErrorCode, Problem};
+
+/// Largest JSON body: a 10 MB newsletter, with what JSON adds to it by escaping.
+pub(crate) const MAX_JSON_BYTES: usize = 16 << 20;
+
+/// A body that was not read yet: handlers take it beside their caller and read it once the caller
+/// is known, so that strangers cannot make us hold megabytes.
+pub(crate) struct Body {
+    request: HttpRequest,
+    payload: Payload,
+}
+
+impl FromRequest for Body {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        ready(Ok(Self {
+            request: request.clone(),
+            payload: payload.take(),
+        }))
+    }
+}
+
+impl Body {
+    /// One JSON value. Unknown fields are refused by the type itself (`deny_unknown_fields`).
+    pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        require_content_type(&self.request, &["application/json"])?;
+        parse(&read(self.payload, MAX_JSON_BYTES).await?)
+    }
+
+    /// Newline-delimited JSON, as a stream of bytes.
+    pub(crate) fn ndjson(self) -> Result<Payload, Problem> {
+        require_content_type(
+            &self.request,
+            &["application/x-ndjson", "application/jsonl"],
+        )?;
+        Ok(self.payload)
+    }
+}
+
+/// A body without a content type is taken as what is expected; `curl -d` names a form.
+fn require_content_type(request: &HttpRequest, accepted: &[&str]) -> Result<(), Problem> {
+    let Some(value) = request.headers().get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let essence = value
+        .to_str()
+        .unwrap_or("")
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim();
+    if accepted
+        .iter()
+        .any(|accepted| essence.eq_ignore_ascii_case(accepted))
+    {
+        return Ok(());
+    }
+    let expected = accepted.first().copied().unwrap_or("application/json");
+    Err(Problem::new(
+        ErrorCode::UnsupportedMediaType,
+        format!("The content type is {essence:?}; send content-type: {expected}."),
+    ))
+}
+
+/// The whole body, or a clear error once it is larger than `limit`.
+pub(crate) async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            Problem::new(
+                ErrorCode::InvalidEncoding,
+                format!("The body did not arrive whole: {error}."),
+            )
+        })?;
+        if body.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+pub(crate) fn too_large(limit: usize) -> Problem {
+    Problem::new(
+        ErrorCode::BodyTooLarge,
+        format!("The body has more than {limit} bytes, which is the most that is taken here."),
+    )
+}
+
+/// Reads JSON and says which field is wrong and how.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let problem = classify(error.inner());
+        if path == "." || path.is_empty() {
+            problem
+        } else {
+            problem.about(path)
+        }
+    })?;
+    deserializer.end().map_err(|error| classify(&error))?;
+    Ok(value)
+}
+
+/// serde has one error type; its kinds are told apart by how their messages begin.
+fn classify(error: &serde_json::Error) -> Problem {
+    let message = error.to_string();
+    if error.classify() != serde_json::error::Category::Data {
+        return Problem::new(
+            ErrorCode::InvalidJson,
+            format!("The body is not valid JSON: {message}."),
+        );
+    }
+    let code = if message.starts_with("missing field") {
+        ErrorCode::MissingField
+    } else if message.starts_with("unknown field") {
+        ErrorCode::UnknownField
+    } else if message.starts_with("invalid type") {
+        ErrorCode::WrongType
+    } else {
+        ErrorCode::InvalidValue
+    };
+    Problem::new(code, format!("{message}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        #[expect(dead_code, reason = "only its parsing matters")]
+        inner: Inner,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        #[expect(dead_code, reason = "only its parsing matters")]
+        number: u8,
+    }
+
+    #[test]
+    fn each_mistake_in_json_has_its_code_and_names_its_field() {
+        let of = |body: &str| {
+            let problem = parse::<Outer>(body.as_bytes()).unwrap_err();
+            (problem.code, problem.field.clone())
+        };
+        assert_eq!(of("{"), (ErrorCode::InvalidJson, None));
+        assert_eq!(
+            of(r#"{"inner":{"number":1}} x"#),
+            (ErrorCode::InvalidJson, None)
+        );
+        assert_eq!(of("{}"), (ErrorCode::MissingField, None));
+        assert_eq!(
+            of(r#"{"inner":{"number":1,"x":2}}"#),
+            (ErrorCode::UnknownField, Some("inner.x".to_owned()))
+        );
+        assert_eq!(
+            of(r#"{"inner":{"number":"one"}}"#),
+            (ErrorCode::WrongType, Some("inner.number".to_owned()))
+        );
+        assert_eq!(
+            of(r#"{"inner":{"number":300}}"#),
+            (ErrorCode::InvalidValue, Some("inner.number".to_owned()))
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! Pages of a list: `limit` and an opaque `cursor` in, `items` and `nextCursor` out.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::problem::{ErrorCode, Problem};
+
+const DEFAULT_LIMIT: u32 = 100;
+/// Larger pages take long to answer and to read; follow `nextCursor` instead.
+const MAX_LIMIT: u32 = 1000;
+
+/// How many items a page may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limit(u32);
+
+impl Limit {
+    pub(crate) fn parse(limit: Option<u32>) -> Result<Self, Problem> {
+        match limit {
+            None => Ok(Self(DEFAULT_LIMIT)),
+            Some(limit @ 1..=MAX_LIMIT) => Ok(Self(limit)),
+            Some(got) => Err(Problem::new(
+                ErrorCode::InvalidParameter,
+                format!("limit is {got}; it goes from 1 to {MAX_LIMIT}."),
+            )
+            .about("limit")),
+        }
+    }
+
+    /// One more than asked for, to learn whether a next page exists.
+    pub(crate) fn with_lookahead(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    /// Pass it as `cursor` to get the next page; `null` on the last.
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// `items` may hold one more than `limit`, which then only says that there is more.
+    pub(crate) fn new(mut items: Vec<T>, limit: Limit, id: impl Fn(&T) -> Uuid) -> Self {
+        let more = items.len() > limit.0 as usize;
+        items.truncate(limit.0 as usize);
+        let last = items.last().filter(|_| more);
+        let next_cursor = last.map(|last| URL_SAFE_NO_PAD.encode(id(last).as_bytes()));
+        Self { items, next_cursor }
+    }
+}
+
+/// Where the page before ended.
+pub(crate) fn cursor(text: Option<&str>) -> Result<Option<Uuid>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let bytes = URL_SAFE_NO_PAD
+        .decode(text)
+        .ok()
+        .and_then(|bytes| Uuid::from_slice(&bytes).ok());
+    bytes.map(Some).ok_or_else(|| {
+        Problem::new(
+            ErrorCode::InvalidParameter,
+            format!("cursor is {text:?}; pass the nextCursor of the page before, unchanged."),
+        )
+        .about("cursor")
+    })
+}

@@ -1,0 +1,174 @@
+//! Groups the events of many requests into few transactions.
+//!
+//! A request waits until its events are committed. While a writer commits, requests gather; the
+//! next writer takes all that gathered. Light load commits at once, heavy load in large groups,
+//! and nobody waits for a timer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::{EdgeEvent, store};
+use crate::database::{DatabaseError, Partitions, Pool};
+
+/// Events that may wait in memory. At some 600 bytes each this bounds what a burst can take; who
+/// comes later is told to come again.
+const MAX_WAITING_EVENTS: usize = 100_000;
+
+/// Events in one transaction: beyond this, a commit is no longer what costs.
+const MAX_GROUP_EVENTS: usize = 5_000;
+
+/// How often a group is tried while the database is away before its senders are told to keep it.
+const ATTEMPTS: u32 = 5;
+
+/// What became of one request's events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) accepted: usize,
+    pub(crate) duplicates: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SubmitError {
+    /// Too many events wait already.
+    Saturated,
+    /// The database did not take them.
+    Unavailable,
+}
+
+struct Job {
+    events: Vec<EdgeEvent>,
+    answer: oneshot::Sender<Option<Outcome>>,
+    _room: tokio::sync::OwnedSemaphorePermit,
+}
+
+/// Where requests leave their events.
+#[derive(Clone)]
+pub(crate) struct IngestQueue {
+    jobs: mpsc::UnboundedSender<Job>,
+    room: Arc<Semaphore>,
+}
+
+/// The tasks that empty the queue.
+pub(crate) struct Writers(JoinSet<()>);
+
+impl IngestQueue {
+    /// Starts `writers` tasks on the current runtime. They end when every clone of the queue is
+    /// gone and what it held is written.
+    pub(crate) fn start(
+        pool: &Pool,
+        partitions: &Arc<Partitions>,
+        writers: usize,
+    ) -> (Self, Writers) {
+        // Unbounded in jobs; bounded in events by the semaphore.
+        let (jobs, receiver) = mpsc::unbounded_channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let mut tasks = JoinSet::new();
+        for _ in 0..writers {
+            tasks.spawn(write_groups(
+                Arc::clone(&receiver),
+                pool.clone(),
+                Arc::clone(partitions),
+            ));
+        }
+        let room = Arc::new(Semaphore::new(MAX_WAITING_EVENTS));
+        (Self { jobs, room }, Writers(tasks))
+    }
+
+    /// Returns once the events are committed.
+    pub(crate) async fn submit(&self, events: Vec<EdgeEvent>) -> Result<Outcome, SubmitError> {
+        let size = u32::try_from(events.len().min(MAX_WAITING_EVENTS)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(size);
+        let _room = room.map_err(|_| SubmitError::Saturated)?;
+        let waiting = MAX_WAITING_EVENTS.saturating_sub(self.room.available_permits());
+        metrics::gauge!("kraiter_ingest_waiting_events").set(waiting as f64);
+        let (answer, outcome) = oneshot::channel();
+        self.jobs
+            .send(Job {
+                events,
+                answer,
+                _room,
+            })
+            .map_err(|_| SubmitError::Unavailable)?;
+        outcome.await.ok().flatten().ok_or(SubmitError::Unavailable)
+    }
+}
+
+impl Writers {
+    /// Waits until the queue is closed and empty.
+    pub(crate) async fn finish(mut self) {
+        while self.0.join_next().await.is_some() {}
+    }
+}
+
+async fn write_groups(
+    receiver: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>,
+    pool: Pool,
+    partitions: Arc<Partitions>,
+) {
+    loop {
+        let group = {
+            let mut receiver = receiver.lock().await;
+            let Some(first) = receiver.recv().await else {
+                return;
+            };
+            let mut size = first.events.len();
+            let mut group = vec![first];
+            while size < MAX_GROUP_EVENTS
+                && let Ok(job) = receiver.try_recv()
+            {
+                size += job.events.len();
+                group.push(job);
+            }
+            group
+        };
+        write_group(group, &pool, &partitions).await;
+    }
+}
+
+async fn write_group(mut group: Vec<Job>, pool: &Pool, partitions: &Partitions) {
+    let batches: Vec<Vec<EdgeEvent>> = group
+        .iter_mut()
+        .map(|job| std::mem::take(&mut job.events))
+        .collect();
+    let start = std::time::Instant::now();
+    let prepared = store::Group::new(batches);
+    metrics::histogram!("kraiter_ingest_group_events").record(prepared.len() as f64);
+    match write_with_retries(&prepared, pool, partitions).await {
+        Ok(outcomes) => {
+            metrics::histogram!("kraiter_ingest_commit_seconds")
+                .record(start.elapsed().as_secs_f64());
+            for (job, outcome) in group.into_iter().zip(outcomes) {
+                // A client that hung up sends its batch again and gets duplicates.
+                let _ = job.answer.send(Some(outcome));
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, events = prepared.len(), "a group of events was not stored; its senders keep them");
+            for job in group {
+                let _ = job.answer.send(None);
+            }
+        }
+    }
+}
+
+async fn write_with_retries(
+    group: &store::Group,
+    pool: &Pool,
+    partitions: &Partitions,
+) -> Result<Vec<Outcome>, DatabaseError> {
+    let mut attempt = 1;
+    loop {
+        match store::write(group, pool, partitions).await {
+            Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                metrics::counter!("kraiter_ingest_retries_total").increment(1);
+                tracing::debug!(%error, attempt, "a group of events is tried again");
+                tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
+                attempt += 1;
+            }
+            result => return result,
+        }
+    }
+}

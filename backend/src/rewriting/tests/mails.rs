@@ -1,0 +1,1 @@
+//! Mails as they are sent, and all that becomes of them.

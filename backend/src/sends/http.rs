@@ -1,0 +1,329 @@
+//! `POST /sends`, `GET` and `PATCH /sends/{id}`, `POST /sends/status`.
+
+use std::time::Duration;
+
+use actix_web::web::{Data, Json as Answer, Path};
+use actix_web::{HttpResponse, get, patch, post};
+use kraiter_wire::{ContactId, SendId, TenantId};
+use serde::{Deserialize, Serialize};
+
+use super::registration::{NewSend, Registered, RegistrationError, Report, register, report_all};
+use super::{Send, Status, status_stream, store};
+use crate::api_keys::{Caller, Read, Render};
+use crate::backend::Backend;
+use crate::clock::{self, Timestamp};
+use crate::database::connect;
+use crate::events::http::EventView;
+use crate::events::{self, EventFilter, EventType};
+use crate::http::problem::ProblemDocument;
+use crate::http::{Body, ErrorCode, Problem};
+use crate::{contacts, random};
+
+/// Opens and clicks shown with a send; all of them are in `GET /events?sendId=`.
+const MAX_EVENTS_SHOWN: i64 = 1000;
+
+/// A reported time may lie this far ahead of our clock, and this many days back.
+const MAX_AHEAD: Duration = Duration::from_secs(3600);
+const MAX_BACK: Duration = Duration::from_secs(3650 * 86_400);
+
+/// A mail to one contact that is not rewritten, such as a plain-text one.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SendRequest {
+    /// Made here (`snd_…`) if it is not given: 1 to 64 letters, digits and `. _ : ~ -`.
+    pub(crate) send_id: Option<String>,
+    /// Address, or the id of a contact that is known.
+    #[schema(example = "ada@example.com")]
+    pub(crate) contact: String,
+    #[schema(example = "spring-sale")]
+    pub(crate) campaign: Option<String>,
+    /// `sent` if not given. `queued` counts it once a later report says that it was sent.
+    pub(crate) status: Option<Status>,
+    /// When it was sent, if not now.
+    pub(crate) sent_at: Option<Timestamp>,
+}
+
+impl SendRequest {
+    pub(crate) fn parse(self, now: Timestamp) -> Result<NewSend, Problem> {
+        let id = match self.send_id {
+            Some(id) => SendId::parse(id)
+                .map_err(|error| Problem::invalid("sendId", format!("{error}.")))?,
+            None => SendId::from_uuid(random::uuid_v7(now)),
+        };
+        let campaign = self.campaign.map(|campaign| {
+            campaign
+                .parse()
+                .map_err(|error| Problem::invalid("campaign", format!("{error}.")))
+        });
+        Ok(NewSend {
+            id,
+            contact: contacts::http::parse(&self.contact)?,
+            campaign: campaign.transpose()?,
+            status: self.status.unwrap_or(Status::Sent),
+            sent_at: self
+                .sent_at
+                .map(|at| check_time("sentAt", at, now))
+                .transpose()?,
+        })
+    }
+}
+
+pub(crate) fn check_time(field: &str, at: Timestamp, now: Timestamp) -> Result<Timestamp, Problem> {
+    if at > now.plus(MAX_AHEAD) {
+        return Err(Problem::invalid(
+            field,
+            format!("{at} is more than an hour ahead."),
+        ));
+    }
+    if at < now.minus(MAX_BACK) {
+        return Err(Problem::invalid(
+            field,
+            format!("{at} is more than ten years ago."),
+        ));
+    }
+    Ok(at)
+}
+
+/// Registers a send in a transaction of its own.
+pub(crate) async fn register_one(
+    backend: &Backend,
+    tenant: TenantId,
+    new: &NewSend,
+    now: Timestamp,
+) -> Result<Registered, Problem> {
+    backend
+        .partitions
+        .ensure(&backend.pool, [new.sent_at.unwrap_or(now)])
+        .await?;
+    let mut client = connect(&backend.pool).await?;
+    let tx = client.transaction().await?;
+    let registered = register(&tx, tenant, new, now)
+        .await
+        .map_err(|error| match error {
+            RegistrationError::Database(error) => error.into(),
+            RegistrationError::UnknownContact => Problem::new(
+                ErrorCode::UnknownContact,
+                "No contact with this id. Give the address to make a new one.",
+            )
+            .about("contact"),
+            RegistrationError::Conflict => Problem::new(
+                ErrorCode::SendConflict,
+                format!(
+                    "The send {} was registered for another contact. Each mail needs its own id.",
+                    new.id
+                ),
+            )
+            .about("sendId"),
+        })?;
+    tx.commit().await?;
+    Ok(registered)
+}
+
+/// A send with what became of it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Send)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SendView {
+    id: String,
+    /// The contact's address; `null` if only the id is known.
+    contact: Option<String>,
+    #[schema(value_type = String)]
+    contact_id: ContactId,
+    campaign: Option<String>,
+    status: Status,
+    registered_at: Timestamp,
+    sent_at: Option<Timestamp>,
+    failed_at: Option<Timestamp>,
+    delivered_at: Option<Timestamp>,
+    bounced_at: Option<Timestamp>,
+    complained_at: Option<Timestamp>,
+    /// The first open.
+    opened_at: Option<Timestamp>,
+    /// The first click. A click does not imply an open.
+    clicked_at: Option<Timestamp>,
+    unsubscribed_at: Option<Timestamp>,
+    opens_count: i64,
+    clicks_count: i64,
+    /// The newest 1000, oldest first.
+    opens: Vec<EventView>,
+    /// The newest 1000, oldest first.
+    clicks: Vec<EventView>,
+}
+
+impl SendView {
+    pub(crate) async fn load(
+        client: &crate::database::Client,
+        tenant: TenantId,
+        id: &str,
+    ) -> Result<Self, Problem> {
+        let send = store::find(client, tenant, id)
+            .await?
+            .ok_or_else(|| unknown(id))?;
+        let mut of_kind = [Vec::new(), Vec::new()];
+        for (kind, events) in [EventType::Opened, EventType::Clicked]
+            .into_iter()
+            .zip(&mut of_kind)
+        {
+            let filter = EventFilter {
+                kinds: Some(vec![kind]),
+                send: Some(id.to_owned()),
+                contact: Some(send.contact_id),
+                ..EventFilter::default()
+            };
+            *events = events::store::list(client, tenant, &filter, MAX_EVENTS_SHOWN).await?;
+            events.reverse();
+        }
+        let [opens, clicks] = of_kind.map(|list| list.into_iter().map(EventView::from).collect());
+        Ok(Self::new(send, opens, clicks))
+    }
+
+    fn new(send: Send, opens: Vec<EventView>, clicks: Vec<EventView>) -> Self {
+        Self {
+            id: send.id,
+            contact: send.email,
+            contact_id: send.contact_id,
+            campaign: send.campaign,
+            status: send.progress.status,
+            registered_at: send.registered_at,
+            sent_at: send.progress.sent_at,
+            failed_at: send.progress.failed_at,
+            delivered_at: send.progress.delivered_at,
+            bounced_at: send.progress.bounced_at,
+            complained_at: send.progress.complained_at,
+            opened_at: send.opened_at,
+            clicked_at: send.clicked_at,
+            unsubscribed_at: send.unsubscribed_at,
+            opens_count: send.opens_count,
+            clicks_count: send.clicks_count,
+            opens,
+            clicks,
+        }
+    }
+}
+
+pub(crate) fn unknown(id: &str) -> Problem {
+    Problem::new(
+        ErrorCode::UnknownSend,
+        format!("No send {id:?}. Register it by POST /rewrite or POST /sends."),
+    )
+}
+
+/// Registers a send that is not rewritten. The same id for the same contact again is the same send.
+#[utoipa::path(
+    tag = "sends",
+    security(("apiKey" = ["render"])),
+    request_body = SendRequest,
+    responses(
+        (status = 200, body = SendView),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+#[post("/sends")]
+pub(crate) async fn post_send(
+    backend: Data<Backend>,
+    caller: Caller<Render>,
+    body: Body,
+) -> Result<Answer<SendView>, Problem> {
+    let now = clock::now();
+    let new = body.json::<SendRequest>().await?.parse(now)?;
+    register_one(&backend, caller.tenant, &new, now).await?;
+    let client = connect(&backend.pool).await?;
+    Ok(Answer(
+        SendView::load(&client, caller.tenant, new.id.as_str()).await?,
+    ))
+}
+
+/// A send with its opens and clicks.
+#[utoipa::path(
+    tag = "sends",
+    security(("apiKey" = ["read"])),
+    params(("id" = String, Path, description = "The send's id")),
+    responses(
+        (status = 200, body = SendView),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+#[get("/sends/{id}")]
+pub(crate) async fn get_send(
+    backend: Data<Backend>,
+    caller: Caller<Read>,
+    path: Path<String>,
+) -> Result<Answer<SendView>, Problem> {
+    let client = connect(&backend.pool).await?;
+    Ok(Answer(SendView::load(&client, caller.tenant, &path).await?))
+}
+
+/// What a mail server reports of a send.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct StatusChange {
+    status: Status,
+    /// When it happened, if not now.
+    timestamp: Option<Timestamp>,
+}
+
+/// Reports a send's status. A repeated report changes nothing; a late one never takes a bounce or
+/// complaint back.
+#[utoipa::path(
+    tag = "sends",
+    security(("apiKey" = ["render"])),
+    params(("id" = String, Path, description = "The send's id")),
+    request_body = StatusChange,
+    responses(
+        (status = 200, body = SendView),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+#[patch("/sends/{id}")]
+pub(crate) async fn patch_send(
+    backend: Data<Backend>,
+    caller: Caller<Render>,
+    path: Path<String>,
+    body: Body,
+) -> Result<Answer<SendView>, Problem> {
+    let now = clock::now();
+    let change: StatusChange = body.json().await?;
+    let at = change
+        .timestamp
+        .map(|at| check_time("timestamp", at, now))
+        .transpose()?
+        .unwrap_or(now);
+    backend.partitions.ensure(&backend.pool, [at]).await?;
+    let mut client = connect(&backend.pool).await?;
+    let tx = client.transaction().await?;
+    let report = Report {
+        send: path.to_owned(),
+        status: change.status,
+        at,
+    };
+    let sends = report_all(&tx, caller.tenant, &[report]).await?;
+    tx.commit().await?;
+    if sends.is_empty() {
+        return Err(unknown(&path));
+    }
+    Ok(Answer(SendView::load(&client, caller.tenant, &path).await?))
+}
+
+/// Reports in bulk: one JSON object a line, `{"sendId","status","timestamp"?}`. Answers a line for
+/// each, in order: `{"sendId","status"}` with the status that the send has now, or `{"sendId"?,
+/// "error"}`.
+#[utoipa::path(
+    tag = "sends",
+    security(("apiKey" = ["render"])),
+    request_body(content = String, content_type = "application/x-ndjson"),
+    responses(
+        (status = 200, body = String, content_type = "application/x-ndjson"),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+#[post("/sends/status")]
+pub(crate) async fn post_statuses(
+    backend: Data<Backend>,
+    caller: Caller<Render>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let answers = status_stream::answer(backend, caller.tenant, body.ndjson()?);
+    Ok(HttpResponse::Ok()
+        .content_type("application/x-ndjson")
+        .streaming(answers))
+}

@@ -1,0 +1,144 @@
+//! Sends in Postgres.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::GenericClient;
+use kraiter_wire::{ContactId, SendId, TenantId};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::{Campaign, Progress, Send};
+use crate::clock::Timestamp;
+use crate::contacts;
+use crate::database::DatabaseError;
+use crate::tenants::store::key;
+
+const COLUMNS: &str = "s.id, s.contact_id, s.campaign, s.registered_at, s.status, s.sent_at, \
+                       s.failed_at, s.delivered_at, s.bounced_at, s.complained_at, s.opened_at, \
+                       s.clicked_at, s.unsubscribed_at, s.opens_count, s.clicks_count";
+
+fn read(row: &Row, email: Option<String>) -> Result<Send, DatabaseError> {
+    let status: &str = row.get(4);
+    Ok(Send {
+        id: row.get(0),
+        contact_id: ContactId::from_uuid(row.get(1)),
+        email,
+        campaign: row.get(2),
+        registered_at: row.get(3),
+        progress: Progress {
+            status: status
+                .parse()
+                .map_err(|_| DatabaseError::Unreadable("a send's status"))?,
+            sent_at: row.get(5),
+            failed_at: row.get(6),
+            delivered_at: row.get(7),
+            bounced_at: row.get(8),
+            complained_at: row.get(9),
+        },
+        opened_at: row.get(10),
+        clicked_at: row.get(11),
+        unsubscribed_at: row.get(12),
+        opens_count: row.get(13),
+        clicks_count: row.get(14),
+    })
+}
+
+pub(crate) async fn find(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    id: &str,
+) -> Result<Option<Send>, DatabaseError> {
+    let sql = format!(
+        "select {COLUMNS}, c.email from sends s \
+         left join contacts c on c.tenant_id = s.tenant_id and c.id = s.contact_id \
+         where s.tenant_id = $1 and s.id = $2"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let row = client.query_opt(&statement, &[&key(tenant), &id]).await?;
+    row.map(|row| read(&row, row.get(15))).transpose()
+}
+
+/// `false` if a send of that id is there already.
+pub(crate) async fn insert(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    id: &SendId<'_>,
+    contact: ContactId,
+    campaign: Option<&Campaign>,
+    now: Timestamp,
+) -> Result<bool, DatabaseError> {
+    let sql = "insert into sends (tenant_id, id, contact_id, campaign, status, registered_at) \
+               values ($1, $2, $3, $4, 'queued', $5) on conflict (tenant_id, id) do nothing";
+    let statement = client.prepare_cached(sql).await?;
+    let campaign = campaign.map(Campaign::as_str);
+    let inserted = client
+        .execute(
+            &statement,
+            &[&key(tenant), &id.as_str(), &contact.uuid(), &campaign, &now],
+        )
+        .await?;
+    Ok(inserted == 1)
+}
+
+/// The sends among `ids` that exist, with their rows and their contacts' rows locked until the
+/// transaction ends.
+pub(crate) async fn lock(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    ids: &[&str],
+) -> Result<BTreeMap<String, Send>, DatabaseError> {
+    let sql = "select distinct contact_id from sends where tenant_id = $1 and id = any($2)";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[&key(tenant), &ids]).await?;
+    let contacts: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+    contacts::store::lock(client, tenant, &contacts).await?;
+    let sql = format!(
+        "select {COLUMNS} from sends s where tenant_id = $1 and id = any($2) \
+         order by id for no key update"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let rows = client.query(&statement, &[&key(tenant), &ids]).await?;
+    rows.iter()
+        .map(|row| read(row, None).map(|send| (send.id.clone(), send)))
+        .collect()
+}
+
+/// Writes what was reported. The rows must be locked.
+pub(crate) async fn save_progress(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    sends: &[&Send],
+) -> Result<(), DatabaseError> {
+    let ids: Vec<&str> = sends.iter().map(|send| send.id.as_str()).collect();
+    let statuses: Vec<&str> = sends
+        .iter()
+        .map(|send| send.progress.status.as_str())
+        .collect();
+    let times = |pick: fn(&Progress) -> Option<Timestamp>| -> Vec<Option<Timestamp>> {
+        sends.iter().map(|send| pick(&send.progress)).collect()
+    };
+    let sql = "update sends s set status = d.status, sent_at = d.sent_at, \
+                 failed_at = d.failed_at, delivered_at = d.delivered_at, \
+                 bounced_at = d.bounced_at, complained_at = d.complained_at \
+               from unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], \
+                           $6::timestamptz[], $7::timestamptz[], $8::timestamptz[]) \
+                 as d (id, status, sent_at, failed_at, delivered_at, bounced_at, complained_at) \
+               where s.tenant_id = $1 and s.id = d.id";
+    let statement = client.prepare_cached(sql).await?;
+    client
+        .execute(
+            &statement,
+            &[
+                &key(tenant),
+                &ids,
+                &statuses,
+                &times(|progress| progress.sent_at),
+                &times(|progress| progress.failed_at),
+                &times(|progress| progress.delivered_at),
+                &times(|progress| progress.bounced_at),
+                &times(|progress| progress.complained_at),
+            ],
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! The running service: routes, background tasks, and an end that loses nothing it accepted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpResponse, HttpServer};
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::backend::Backend;
+use crate::config::ServeConfig;
+use crate::database::{Partitions, Pool};
+use crate::http::access_log::log_request;
+use crate::http::{ErrorCode, Problem};
+use crate::ingest::IngestQueue;
+use crate::signing::SharedKeyring;
+use crate::store::{Migrate, Store};
+use crate::{clock, contacts, events, health, ingest, mails, openapi, sends, telemetry, tenants};
+
+/// How long requests that were accepted may take to finish once the service is told to stop.
+const SHUTDOWN_SECONDS: u64 = 30;
+
+/// How often partitions of the coming months are looked after.
+const PARTITION_INTERVAL: Duration = Duration::from_secs(6 * 3600);
+
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(mails::http::post_rewrite)
+        .service(sends::http::post_statuses)
+        .service(sends::http::post_send)
+        .service(sends::http::get_send)
+        .service(sends::http::patch_send)
+        .service(contacts::http::get_contact)
+        .service(contacts::http::get_contact_events)
+        .service(events::http::get_events)
+        .service(tenants::http::get_settings)
+        .service(tenants::http::patch_settings)
+        .service(ingest::http::post_ingest)
+        .service(health::get_healthz)
+        .service(health::get_readyz)
+        .service(health::get_metrics)
+        .service(openapi::get_openapi)
+        .default_service(web::to(not_found));
+}
+
+async fn not_found(request: actix_web::HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(Problem::new(
+        ErrorCode::NotFound,
+        format!(
+            "No route {} {}. /openapi.json lists them all.",
+            request.method(),
+            request.path()
+        ),
+    ))
+}
+
+/// Serves until SIGINT or SIGTERM, then finishes what was accepted.
+pub(crate) async fn serve(config: ServeConfig) -> anyhow::Result<()> {
+    // Before anything that takes time, so that a signal during start-up is not missed.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stopped = async move {
+        tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        }
+    };
+    let keyring = Arc::new(SharedKeyring::open(config.store.keyring_file.clone())?);
+    let wanted = if config.migrate {
+        Migrate::Yes
+    } else {
+        Migrate::No
+    };
+    let store = Store::open(&config.store, config.database_connections, wanted).await?;
+    let served = serve_on(&config, &store, keyring, stopped).await;
+    store.close().await?;
+    served
+}
+
+async fn serve_on(
+    config: &ServeConfig,
+    store: &Store,
+    keyring: Arc<SharedKeyring>,
+    stopped: impl Future<Output = &'static str>,
+) -> anyhow::Result<()> {
+    let partitions = Arc::new(Partitions::default());
+    let ingest_pool = store.separate_pool(config.ingest_writers + 1)?;
+    let (queue, writers) = IngestQueue::start(&ingest_pool, &partitions, config.ingest_writers);
+    let backend = Data::new(Backend {
+        pool: store.pool.clone(),
+        keyring: Arc::clone(&keyring),
+        tenants: Arc::default(),
+        partitions: Arc::clone(&partitions),
+        ingest: queue,
+        ingest_secret: config.ingest_secret.clone(),
+        metrics: telemetry::metrics()?,
+    });
+    let upkeep = tokio::spawn(look_after_partitions(ingest_pool.clone(), partitions));
+    let key_watch = tokio::spawn(async move { keyring.follow_file().await });
+
+    let shared = backend.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .wrap(from_fn(log_request))
+            .configure(routes)
+    })
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .disable_signals()
+    .bind(config.listen)
+    .with_context(|| {
+        format!(
+            "cannot listen on {}; set KRAITER_LISTEN to a free address",
+            config.listen
+        )
+    })?;
+    let address = server.addrs().first().copied().unwrap_or(config.listen);
+    let server = server.run();
+    let handle = server.handle();
+    let running = tokio::spawn(server);
+    if let Some(path) = &config.address_file {
+        crate::secret_file::write(path, &address.to_string())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    tracing::info!(%address, "serving");
+
+    let signal = stopped.await;
+    tracing::info!(signal, "stopping: finishing what was accepted");
+    handle.stop(true).await;
+    running.await??;
+    upkeep.abort();
+    key_watch.abort();
+    // The last handle on the queue closes it; its writers then end by themselves.
+    drop(backend);
+    writers.finish().await;
+    ingest_pool.close();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn look_after_partitions(pool: Pool, partitions: Arc<Partitions>) {
+    loop {
+        let retry = match partitions.ensure_ahead(&pool, clock::now()).await {
+            Ok(()) => PARTITION_INTERVAL,
+            Err(error) => {
+                tracing::warn!(%error, "partitions of the coming months could not be made");
+                Duration::from_secs(60)
+            }
+        };
+        tokio::time::sleep(retry).await;
+    }
+}

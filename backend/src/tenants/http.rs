@@ -1,0 +1,97 @@
+//! `GET` and `PATCH /settings`.
+
+use actix_web::web::{Data, Json as Answer};
+use actix_web::{get, patch};
+use serde::{Deserialize, Deserializer};
+
+use super::{AddressMode, Days, PathPrefix, Settings, TrackingOrigin, store};
+use crate::api_keys::{Admin, Caller};
+use crate::backend::Backend;
+use crate::database::connect;
+use crate::http::problem::ProblemDocument;
+use crate::http::{Body, Problem};
+
+/// The fields to change; those left out stay as they are.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SettingsChange {
+    #[schema(value_type = Option<String>)]
+    tracking_origin: Option<TrackingOrigin>,
+    #[schema(value_type = Option<String>)]
+    tracking_path_prefix: Option<PathPrefix>,
+    tracking_enabled: Option<bool>,
+    address_mode: Option<AddressMode>,
+    #[schema(value_type = Option<u16>)]
+    retention_days: Option<Days>,
+    /// `null` lifts the limit.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u16>)]
+    recording_max_age_days: Option<Option<Days>>,
+}
+
+/// Tells `null` from a field that is not there.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Days>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl SettingsChange {
+    fn apply(self, settings: &Settings) -> Settings {
+        let old = settings.clone();
+        Settings {
+            tracking_origin: self.tracking_origin.unwrap_or(old.tracking_origin),
+            tracking_path_prefix: self
+                .tracking_path_prefix
+                .unwrap_or(old.tracking_path_prefix),
+            tracking_enabled: self.tracking_enabled.unwrap_or(old.tracking_enabled),
+            address_mode: self.address_mode.unwrap_or(old.address_mode),
+            retention_days: self.retention_days.unwrap_or(old.retention_days),
+            recording_max_age_days: self
+                .recording_max_age_days
+                .unwrap_or(old.recording_max_age_days),
+        }
+    }
+}
+
+/// The tenant's settings.
+#[utoipa::path(
+    tag = "settings",
+    security(("apiKey" = ["admin"])),
+    responses(
+        (status = 200, body = Settings),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+#[get("/settings")]
+pub(crate) async fn get_settings(
+    backend: Data<Backend>,
+    caller: Caller<Admin>,
+) -> Result<Answer<Settings>, Problem> {
+    Ok(Answer(
+        backend.tenant(caller.tenant).await?.settings.clone(),
+    ))
+}
+
+/// Changes some settings and answers with all of them.
+#[utoipa::path(
+    tag = "settings",
+    security(("apiKey" = ["admin"])),
+    request_body = SettingsChange,
+    responses(
+        (status = 200, body = Settings),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+#[patch("/settings")]
+pub(crate) async fn patch_settings(
+    backend: Data<Backend>,
+    caller: Caller<Admin>,
+    body: Body,
+) -> Result<Answer<Settings>, Problem> {
+    let change: SettingsChange = body.json().await?;
+    let client = connect(&backend.pool).await?;
+    backend.tenants.forget(caller.tenant);
+    let settings = change.apply(&backend.tenant(caller.tenant).await?.settings);
+    store::update_settings(&**client, caller.tenant, &settings).await?;
+    backend.tenants.forget(caller.tenant);
+    Ok(Answer(settings))
+}

@@ -1,0 +1,128 @@
+//! Tenants in Postgres.
+
+use kraiter_wire::TenantId;
+use tokio_postgres::{GenericClient, Row};
+
+use super::{AddressMode, Settings, Tenant, TenantName, TrackingOrigin};
+use crate::clock::Timestamp;
+use crate::database::DatabaseError;
+
+const COLUMNS: &str = "id, name, created_at, tracking_origin, tracking_path_prefix, \
+                       tracking_enabled, address_mode, retention_days, recording_max_age_days";
+
+/// What Postgres holds is what was checked before it was written, so a row that cannot be read
+/// was changed by other hands; it is left out with a log line.
+fn read(row: &Row) -> Option<Tenant> {
+    let tenant = (|| {
+        let id = u32::try_from(row.get::<_, i32>(0))
+            .ok()
+            .and_then(TenantId::new);
+        Ok::<_, String>(Tenant {
+            id: id.ok_or("the id is not positive")?,
+            name: row.get::<_, &str>(1).parse()?,
+            created_at: row.get(2),
+            settings: Settings {
+                tracking_origin: row.get::<_, &str>(3).parse()?,
+                tracking_path_prefix: row.get::<_, &str>(4).parse()?,
+                tracking_enabled: row.get(5),
+                address_mode: row.get::<_, &str>(6).parse::<AddressMode>()?,
+                retention_days: i64::from(row.get::<_, i32>(7)).try_into()?,
+                recording_max_age_days: row
+                    .get::<_, Option<i32>>(8)
+                    .map(|days| i64::from(days).try_into())
+                    .transpose()?,
+            },
+        })
+    })();
+    tenant
+        .inspect_err(|error| {
+            tracing::error!(tenant = row.get::<_, i32>(0), error, "unreadable tenant")
+        })
+        .ok()
+}
+
+/// A tenant id as Postgres holds it. Ids above its range are never given out, so none is found.
+pub(crate) fn key(tenant: TenantId) -> i32 {
+    i32::try_from(tenant.get()).unwrap_or(0)
+}
+
+/// Returns the existing tenant if the name is taken.
+pub(crate) async fn create(
+    client: &mut impl GenericClient,
+    name: &TenantName,
+    tracking_origin: &TrackingOrigin,
+    now: Timestamp,
+) -> Result<Result<Tenant, Tenant>, DatabaseError> {
+    let tx = client.transaction().await?;
+    // Ids are given out one by one, and names looked at, under the table's own lock.
+    tx.batch_execute("lock table tenants in share row exclusive mode")
+        .await?;
+    let sql = format!("select {COLUMNS} from tenants where name = $1");
+    if let Some(taken) = tx
+        .query_opt(&sql, &[&name.as_str()])
+        .await?
+        .as_ref()
+        .and_then(read)
+    {
+        return Ok(Err(taken));
+    }
+    let sql = format!(
+        "insert into tenants (id, name, created_at, tracking_origin) \
+         select coalesce(max(id), 0) + 1, $1, $2, $3 from tenants returning {COLUMNS}"
+    );
+    let origin = tracking_origin.as_str();
+    let row = tx.query_one(&sql, &[&name.as_str(), &now, &origin]).await?;
+    tx.commit().await?;
+    read(&row)
+        .map(Ok)
+        .ok_or(DatabaseError::Unreadable("the tenant just made"))
+}
+
+pub(crate) async fn list(client: &impl GenericClient) -> Result<Vec<Tenant>, DatabaseError> {
+    let sql = format!("select {COLUMNS} from tenants order by id");
+    Ok(client
+        .query(&sql, &[])
+        .await?
+        .iter()
+        .filter_map(read)
+        .collect())
+}
+
+pub(crate) async fn by_ids(
+    client: &impl GenericClient,
+    ids: &[TenantId],
+) -> Result<Vec<Tenant>, DatabaseError> {
+    let sql = format!("select {COLUMNS} from tenants where id = any($1)");
+    let keys: Vec<i32> = ids.iter().map(|id| key(*id)).collect();
+    Ok(client
+        .query(&sql, &[&keys])
+        .await?
+        .iter()
+        .filter_map(read)
+        .collect())
+}
+
+pub(crate) async fn update_settings(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    settings: &Settings,
+) -> Result<(), DatabaseError> {
+    let days = |days: super::Days| i32::from(days.get());
+    client
+        .execute(
+            "update tenants set tracking_origin = $2, tracking_path_prefix = $3, \
+             tracking_enabled = $4, address_mode = $5, retention_days = $6, \
+             recording_max_age_days = $7 where id = $1",
+            &[
+                &key(tenant),
+                &settings.tracking_origin.as_str(),
+                &settings.tracking_path_prefix.as_str(),
+                &settings.tracking_enabled,
+                &settings.address_mode.as_str(),
+                &days(settings.retention_days),
+                &settings.recording_max_age_days.map(days),
+            ],
+        )
+        .await?;
+    Ok(())
+}
