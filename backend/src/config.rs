@@ -91,7 +91,7 @@ pub(crate) struct ServeArgs {
 /// Where the database is.
 #[derive(Clone, Debug)]
 pub(crate) enum DatabaseChoice {
-    Url(DatabaseUrl),
+    Url(Box<DatabaseUrl>),
     /// A private server whose cluster lies in this folder.
     Private(PathBuf),
 }
@@ -165,7 +165,7 @@ impl StoreArgs {
         let database = match self.database_url.as_deref().filter(|url| !url.is_empty()) {
             None => Some(DatabaseChoice::Private(self.data_dir.join("postgres"))),
             Some(url) => match DatabaseUrl::parse(url) {
-                Ok(url) => Some(DatabaseChoice::Url(url)),
+                Ok(url) => Some(DatabaseChoice::Url(Box::new(url))),
                 Err(error) => {
                     errors.push(format!("DATABASE_URL: {error}"));
                     None

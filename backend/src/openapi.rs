@@ -1,9 +1,14 @@
-//! `GET /openapi.json`, generated from the handlers.
+//! `GET /openapi.json`, generated from the handlers, and what it says about unknown paths.
 
-use actix_web::get;
+use std::sync::LazyLock;
+
+use actix_web::http::header;
 use actix_web::web::Json;
+use actix_web::{HttpRequest, HttpResponse, ResponseError, get};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
+
+use crate::http::{ErrorCode, Problem};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +32,7 @@ use utoipa::{Modify, OpenApi};
         crate::health::get_healthz,
         crate::health::get_readyz,
         crate::health::get_metrics,
+        get_openapi,
     ),
     modifiers(&Security),
 )]
@@ -43,8 +49,76 @@ impl Modify for Security {
     }
 }
 
+static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
+
 /// This document.
+#[utoipa::path(tag = "operation", responses((status = 200, body = Object)))]
 #[get("/openapi.json")]
 pub(crate) async fn get_openapi() -> Json<utoipa::openapi::OpenApi> {
-    Json(Document::openapi())
+    Json(DOCUMENT.clone())
+}
+
+/// Answers what no route took: 405 where another method would do, 404 elsewhere.
+pub(crate) async fn no_route(request: HttpRequest) -> HttpResponse {
+    let (method, path) = (request.method(), request.path());
+    let allowed = allowed_methods(path).join(", ");
+    if allowed.is_empty() {
+        let detail = format!("No route {method} {path}. /openapi.json lists them all.");
+        return Problem::new(ErrorCode::NotFound, detail).error_response();
+    }
+    let detail = format!("{path} takes {allowed}, not {method}.");
+    let mut response = Problem::new(ErrorCode::MethodNotAllowed, detail).error_response();
+    if let Ok(value) = header::HeaderValue::from_str(&allowed) {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+    response
+}
+
+fn allowed_methods(path: &str) -> Vec<&'static str> {
+    let mut methods = Vec::new();
+    for (_, item) in DOCUMENT
+        .paths
+        .paths
+        .iter()
+        .filter(|(template, _)| matches(template, path))
+    {
+        let operations = [
+            ("GET", &item.get),
+            ("POST", &item.post),
+            ("PUT", &item.put),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        methods.extend(
+            operations
+                .iter()
+                .filter_map(|(name, operation)| operation.as_ref().map(|_| *name)),
+        );
+    }
+    methods.sort_unstable();
+    methods.dedup();
+    methods
+}
+
+/// Whether a path is one of a template like `/sends/{id}`.
+fn matches(template: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    let fits = template.split('/').all(|wanted| match parts.next() {
+        Some(part) if wanted.starts_with('{') => !part.is_empty(),
+        part => part == Some(wanted),
+    });
+    fits && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_path_names_its_methods() {
+        assert_eq!(allowed_methods("/sends/snd_1"), ["GET", "PATCH"]);
+        assert_eq!(allowed_methods("/settings"), ["GET", "PATCH"]);
+        assert_eq!(allowed_methods("/sends/a/b"), [""; 0]);
+        assert_eq!(allowed_methods("/"), [""; 0]);
+    }
 }

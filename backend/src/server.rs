@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpServer};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -13,7 +13,6 @@ use crate::backend::Backend;
 use crate::config::ServeConfig;
 use crate::database::{Partitions, Pool};
 use crate::http::access_log::log_request;
-use crate::http::{ErrorCode, Problem};
 use crate::ingest::IngestQueue;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
@@ -42,18 +41,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(health::get_readyz)
         .service(health::get_metrics)
         .service(openapi::get_openapi)
-        .default_service(web::to(not_found));
-}
-
-async fn not_found(request: actix_web::HttpRequest) -> Result<HttpResponse, Problem> {
-    Err(Problem::new(
-        ErrorCode::NotFound,
-        format!(
-            "No route {} {}. /openapi.json lists them all.",
-            request.method(),
-            request.path()
-        ),
-    ))
+        .default_service(web::to(openapi::no_route));
 }
 
 /// Serves until SIGINT or SIGTERM, then finishes what was accepted.

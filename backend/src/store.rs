@@ -24,7 +24,7 @@ impl Store {
         wanted: Migrate,
     ) -> anyhow::Result<Self> {
         let (url, private) = match &config.database {
-            DatabaseChoice::Url(url) => (url.clone(), None),
+            DatabaseChoice::Url(url) => (DatabaseUrl::clone(url), None),
             DatabaseChoice::Private(folder) => {
                 let server = PrivatePostgres::start(folder, Durability::Full).await?;
                 (DatabaseUrl::parse(&server.url("postgres"))?, Some(server))

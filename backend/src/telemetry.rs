@@ -1,5 +1,7 @@
 //! Logs and metrics of the process.
 
+use std::io::IsTerminal;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -10,13 +12,17 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Libraries speak up when something is wrong.
+const DEFAULT_FILTER: &str =
+    "info,actix_server=warn,tokio_postgres=warn,refinery_core=warn,rustls=warn";
+
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct LogArgs {
     /// What is logged, as tracing's filter: warn, info, debug, or by module.
     #[arg(
         long,
         env = "KRAITER_LOG",
-        default_value = "info",
+        default_value = DEFAULT_FILTER,
         global = true,
         value_name = "FILTER"
     )]
@@ -41,7 +47,12 @@ pub(crate) fn log(args: &LogArgs) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     match args.log_format {
-        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Text => {
+            builder
+                .with_target(false)
+                .with_ansi(std::io::stderr().is_terminal())
+                .init();
+        }
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
     Ok(())

@@ -54,11 +54,6 @@ impl DatabaseError {
             Self::Authorities(_) | Self::Unreadable(_) | Self::Tls(_) => false,
         }
     }
-
-    pub(crate) fn is_unique_violation(&self) -> bool {
-        matches!(self, Self::Query(error)
-            if error.code() == Some(&tokio_postgres::error::SqlState::UNIQUE_VIOLATION))
-    }
 }
 
 /// The server's own words where it said something, the client's otherwise.

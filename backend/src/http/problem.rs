@@ -25,7 +25,6 @@ pub(crate) enum ErrorCode {
     MailTooComplex,
     UnsupportedMediaType,
     BodyTooLarge,
-    RequestTimeout,
     MissingApiKey,
     InvalidApiKey,
     RevokedApiKey,
@@ -54,7 +53,6 @@ impl ErrorCode {
             Self::MissingScope => StatusCode::FORBIDDEN,
             Self::NotFound | Self::UnknownSend | Self::UnknownContact => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::SendConflict => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -83,7 +81,6 @@ impl ErrorCode {
             Self::MailTooComplex => "The mail needs more memory than allowed",
             Self::UnsupportedMediaType => "The content type is not supported",
             Self::BodyTooLarge => "The body is too large",
-            Self::RequestTimeout => "The request took too long to arrive",
             Self::MissingApiKey => "No API key was sent",
             Self::InvalidApiKey => "The API key is not valid",
             Self::RevokedApiKey => "The API key was revoked",
@@ -107,7 +104,7 @@ pub(crate) struct Problem {
     pub(crate) code: ErrorCode,
     detail: String,
     /// The field or parameter that the problem is about, as a path like `options.pixel`.
-    field: Option<String>,
+    pub(super) field: Option<String>,
     retry_after_seconds: Option<u32>,
 }
 

@@ -107,7 +107,7 @@ fn unprivileged_user() -> Result<Owner, PrivatePostgresError> {
 /// The superuser's password, drawn once. Readable by the owner of this process only.
 fn password(home: &Path) -> Result<String, PrivatePostgresError> {
     let path = home.join("password");
-    crate::secret_file::read_or_create(&path, || crate::random::hex::<24>())
+    crate::secret_file::read_or_create(&path, crate::random::hex::<24>)
         .map_err(file("read or create", &path))
 }
 

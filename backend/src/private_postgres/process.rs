@@ -187,12 +187,12 @@ fn free_port() -> std::io::Result<u16> {
 #[cfg(target_os = "linux")]
 fn stop_with_parent(command: &mut tokio::process::Command) {
     let set = || nix::sys::prctl::set_pdeathsig(Signal::SIGINT).map_err(Into::into);
-    // SAFETY: prctl is a plain system call: it allocates nothing and takes no lock, as is required
-    // between fork and exec.
     #[expect(
         unsafe_code,
         reason = "there is no safe way to act between fork and exec"
     )]
+    // SAFETY: prctl is a plain system call: it allocates nothing and takes no lock, as is required
+    // between fork and exec.
     unsafe {
         command.pre_exec(set)
     };

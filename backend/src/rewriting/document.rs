@@ -56,7 +56,7 @@ pub(super) struct Region {
 }
 
 /// Everything one or more walks have seen.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Findings {
     pub(super) document: Document,
     pub(super) regions: Vec<Region>,
@@ -68,14 +68,7 @@ pub(super) struct Findings {
 pub(super) fn read(html: &str, pixel_source: &str) -> Result<Document, RewriteError> {
     let bytes = html.as_bytes();
     let comments = conditional_comment::candidates(bytes);
-    let walk = Walk {
-        html: bytes,
-        offset: 0,
-        depth: Depth::Mail,
-        markers: markers::may_occur(bytes),
-        inherited_no_track: false,
-        pixel_source: memchr::memmem::find(bytes, pixel_source.as_bytes()).map(|_| pixel_source),
-    };
+    let walk = walk_over(bytes, pixel_source);
     let mut found = Findings::default();
     read_windows(&walk, &comments, &mut found)?;
     if !saw_all(&comments, &found.comments) {
@@ -92,6 +85,18 @@ pub(super) fn read(html: &str, pixel_source: &str) -> Result<Document, RewriteEr
         found.document.links.sort_by_key(|link| link.value.start());
     }
     Ok(found.document)
+}
+
+fn walk_over<'h>(html: &'h [u8], pixel_source: &'h str) -> Walk<'h> {
+    let may_have_pixel = memchr::memmem::find(html, pixel_source.as_bytes()).is_some();
+    Walk {
+        html,
+        offset: 0,
+        depth: Depth::Mail,
+        markers: markers::may_occur(html),
+        inherited_no_track: false,
+        pixel_source: may_have_pixel.then_some(pixel_source),
+    }
 }
 
 /// Scans for tags, and lexes from the tag before each comment to the end of that comment.
@@ -141,7 +146,7 @@ fn probe_end(
     progress: &Progress,
 ) -> Result<(), RewriteError> {
     progress.enter(Stage::Probing);
-    tokenizer.write(b"<img>")?;
+    tokenizer.write(b"<wbr>")?;
     tokenizer.end()
 }
 
@@ -183,4 +188,59 @@ fn saw_all(candidates: &[Range<usize>], seen: &[Range<usize>]) -> bool {
         seen.peek()
             .is_some_and(|comment| comment.contains(&candidate.start))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::properties::mail;
+    use super::*;
+
+    const PIXEL_SOURCE: &str = "https://t.example/o/";
+
+    /// Lexes all of `html`, handed over in pieces.
+    fn in_pieces(html: &[u8], cuts: &[usize]) -> Findings {
+        let walk = walk_over(html, PIXEL_SOURCE);
+        let mut found = Findings::default();
+        let progress = Progress::new(Stage::Lexing);
+        let mut tokenizer = Tokenizer::new(walk.controller(&progress, &mut found), html.len());
+        let mut cuts = cuts.to_vec();
+        cuts.push(html.len());
+        cuts.sort_unstable();
+        let mut start = 0;
+        for cut in cuts {
+            tokenizer.write(&html[start..cut]).unwrap();
+            start = cut;
+        }
+        probe_end(tokenizer, &progress).unwrap();
+        found
+    }
+
+    fn cut_mail() -> impl Strategy<Value = (String, Vec<usize>)> {
+        mail().prop_flat_map(|html| {
+            let cuts = prop::collection::vec(0..=html.len(), 0..20);
+            (Just(html), cuts)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_not_matter_in_which_pieces_a_mail_is_read((html, cuts) in cut_mail()) {
+            let whole = in_pieces(html.as_bytes(), &[]);
+            prop_assert_eq!(in_pieces(html.as_bytes(), &cuts), whole);
+        }
+
+        #[test]
+        fn scanning_finds_what_lexing_finds(html in mail()) {
+            let walk = walk_over(html.as_bytes(), PIXEL_SOURCE);
+            let mut exact = Findings::default();
+            read_whole(&walk, &mut exact).unwrap();
+            while let Some(region) = exact.regions.pop() {
+                read_region(&walk, &region, &mut exact).unwrap();
+            }
+            exact.document.links.sort_by_key(|link| link.value.start());
+            prop_assert_eq!(read(&html, PIXEL_SOURCE).unwrap(), exact.document);
+        }
+    }
 }

@@ -3,10 +3,12 @@
 //! An unclosed comment, tag, `<style>` or `<noscript>` swallows whatever follows it, so the pixel
 //! has to stand before it. Few mails are like that; they are lexed once more, whole.
 
+use std::cell::Cell;
+
 use lol_html::errors::RewritingError;
 use lol_html::html_content::{DocumentEnd, TextType};
 use lol_html::{
-    LocalName, Namespace, StartTagHandlingResult, Tag, Token, TokenCaptureFlags as Capture,
+    LocalName, Namespace, StartTagHandlingResult, Token, TokenCaptureFlags as Capture,
     TransformController,
 };
 
@@ -38,12 +40,19 @@ pub(super) fn last_markup_offset(html: &str) -> Result<usize, RewriteError> {
 /// image within SVG ends the SVG, and what follows is read in another way than before.
 pub(super) fn is_html_at(html: &str, offset: usize) -> Result<bool, RewriteError> {
     let start = html.as_bytes().get(..offset).unwrap_or_default();
-    let mut seen = false;
-    let mut tokenizer = Tokenizer::new(Probe { seen: &mut seen }, start.len());
+    let asked = Cell::new(false);
+    let mut answer = false;
+    let probe = Probe {
+        offset: start.len(),
+        asked: &asked,
+        answer: &mut answer,
+    };
+    let mut tokenizer = Tokenizer::new(probe, start.len());
     tokenizer.write(start)?;
+    asked.set(true);
     tokenizer.write(b"<wbr>")?;
     tokenizer.end()?;
-    Ok(seen)
+    Ok(answer)
 }
 
 #[derive(Default)]
@@ -91,7 +100,7 @@ impl TransformController for Recorder<'_> {
             Token::Comment(comment) => {
                 let at = comment.source_location().bytes();
                 let whole = self.html.get(at.clone()).unwrap_or_default();
-                if whole.ends_with(b">") {
+                if is_closed_comment(whole) {
                     seen.end = at.end;
                 }
             }
@@ -117,8 +126,19 @@ impl TransformController for Recorder<'_> {
     }
 }
 
+/// At the end of a mail an unclosed comment is a comment as well.
+fn is_closed_comment(comment: &[u8]) -> bool {
+    match comment.starts_with(b"<!--") {
+        true => comment.ends_with(b"-->") || comment.ends_with(b"--!>"),
+        // Other things that are read as comments, such as `<?xml … >`.
+        false => comment.ends_with(b">"),
+    }
+}
+
 struct Probe<'p> {
-    seen: &'p mut bool,
+    offset: usize,
+    asked: &'p Cell<bool>,
+    answer: &'p mut bool,
 }
 
 impl TransformController for Probe<'_> {
@@ -126,20 +146,22 @@ impl TransformController for Probe<'_> {
         Capture::empty()
     }
 
-    fn handle_start_tag(
-        &mut self,
-        name: LocalName<'_>,
-        namespace: Namespace,
-    ) -> StartTagHandlingResult<Self> {
-        *self.seen = name == Tag::Wbr && namespace == Namespace::Html;
-        Ok(Capture::empty())
+    fn handle_start_tag(&mut self, _: LocalName<'_>, _: Namespace) -> StartTagHandlingResult<Self> {
+        Ok(match self.asked.get() {
+            true => Capture::NEXT_START_TAG,
+            false => Capture::empty(),
+        })
     }
 
     fn handle_end_tag(&mut self, _: LocalName<'_>) -> Capture {
         Capture::empty()
     }
 
-    fn handle_token(&mut self, _: &mut Token<'_>) -> Result<(), RewritingError> {
+    fn handle_token(&mut self, token: &mut Token<'_>) -> Result<(), RewritingError> {
+        if let Token::StartTag(tag) = token {
+            let is_probe = tag.source_location().bytes().start == self.offset;
+            *self.answer |= is_probe && tag.namespace_uri() == HTML_NAMESPACE;
+        }
         Ok(())
     }
 

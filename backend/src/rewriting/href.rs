@@ -149,7 +149,8 @@ impl Resolver {
         let mut text = text;
         let without_breaks;
         if found & BLANK != 0 {
-            text = text.trim_matches(|c| c <= ' ');
+            // A null is no null any more: the tokenizer of a browser has replaced it.
+            text = text.trim_matches(|c| ('\u{1}'..=' ').contains(&c));
         }
         if found & BREAK != 0 {
             without_breaks = text.replace(['\t', '\n', '\r'], "");

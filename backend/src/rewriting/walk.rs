@@ -223,10 +223,29 @@ impl<'h> Controller<'h, '_> {
         }
     }
 
+    fn is_probing(&self) -> bool {
+        self.progress.0.get() == Stage::Probing
+    }
+
+    /// The probe is a tag only if nothing was open; otherwise it closed a tag of the mail.
+    fn probe(&mut self, tag: &StartTag<'_>) {
+        let start = tag.source_location().bytes().start;
+        self.found.document.ends_in_markup |= start == self.walk.html.len();
+    }
+
     /// What is not closed at the end swallows the probe.
     fn without_probe(&self, at: Range<usize>) -> Range<usize> {
         let end = self.walk.html.len();
         at.start.min(end)..at.end.min(end)
+    }
+
+    /// Text comes in pieces, which are joined again.
+    fn text(&mut self, at: Range<usize>) {
+        let start = self.walk.offset + at.start;
+        match self.found.regions.last_mut() {
+            Some(last) if last.range.end == start => last.range.end = self.walk.offset + at.end,
+            _ => self.region(at),
+        }
     }
 
     fn region(&mut self, range: Range<usize>) {
@@ -252,9 +271,8 @@ impl TransformController for Controller<'_, '_> {
         name: LocalName<'_>,
         namespace: Namespace,
     ) -> StartTagHandlingResult<Self> {
-        if self.progress.0.get() == Stage::Probing {
-            self.found.document.ends_in_markup |= name == Tag::Img;
-            return Ok(Capture::empty());
+        if self.is_probing() {
+            return Ok(Capture::NEXT_START_TAG);
         }
         self.found.document.has_foreign |= namespace != Namespace::Html;
         let mut capture = self.standing();
@@ -284,7 +302,9 @@ impl TransformController for Controller<'_, '_> {
 
     fn handle_token(&mut self, token: &mut Token<'_>) -> Result<(), RewritingError> {
         match token {
+            Token::StartTag(tag) if self.is_probing() => self.probe(tag),
             Token::StartTag(tag) => self.start_tag(tag),
+            Token::EndTag(_) if self.is_probing() => {}
             Token::EndTag(tag) => self.end_tag(tag.source_location().bytes()),
             Token::Comment(comment) => {
                 let at = self.without_probe(comment.source_location().bytes());
@@ -293,7 +313,7 @@ impl TransformController for Controller<'_, '_> {
             // Text is captured in `<noscript>` only, which mail programs read as markup.
             Token::TextChunk(text) => {
                 let at = self.without_probe(text.source_location().bytes());
-                self.region(at);
+                self.text(at);
             }
             Token::Doctype(_) => {}
         }

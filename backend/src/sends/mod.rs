@@ -66,18 +66,6 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A send that nothing was reported of.
-    pub(crate) fn queued() -> Self {
-        Self {
-            status: Status::Queued,
-            sent_at: None,
-            failed_at: None,
-            delivered_at: None,
-            bounced_at: None,
-            complained_at: None,
-        }
-    }
-
     /// Takes in a report and returns the events that it makes, oldest first. A repeated report
     /// changes nothing; a late one fills its time in and never takes a further status back.
     pub(crate) fn report(&mut self, status: Status, at: Timestamp) -> Vec<EventType> {
@@ -150,13 +138,24 @@ mod tests {
     use super::*;
     use kraiter_wire::UnixMillis;
 
+    fn queued() -> Progress {
+        Progress {
+            status: Status::Queued,
+            sent_at: None,
+            failed_at: None,
+            delivered_at: None,
+            bounced_at: None,
+            complained_at: None,
+        }
+    }
+
     fn at(millis: u64) -> Timestamp {
         Timestamp(UnixMillis(millis))
     }
 
     #[test]
     fn a_send_is_counted_once_when_it_is_first_known_to_be_sent() {
-        let mut progress = Progress::queued();
+        let mut progress = queued();
         assert_eq!(progress.report(Status::Queued, at(1)), []);
         assert_eq!(
             progress.report(Status::Delivered, at(2)),
@@ -176,7 +175,7 @@ mod tests {
             Status::Bounced,
             Status::Complained,
         ] {
-            let mut progress = Progress::queued();
+            let mut progress = queued();
             progress.report(status, at(1));
             let before = progress;
             assert_eq!(progress.report(status, at(2)), []);
@@ -186,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_late_report_never_takes_a_bounce_or_complaint_back() {
-        let mut progress = Progress::queued();
+        let mut progress = queued();
         progress.report(Status::Sent, at(1));
         assert_eq!(
             progress.report(Status::Complained, at(2)),
@@ -206,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_failed_send_was_not_sent() {
-        let mut progress = Progress::queued();
+        let mut progress = queued();
         assert_eq!(progress.report(Status::Failed, at(1)), []);
         assert_eq!(progress.sent_at, None);
         assert_eq!(progress.status, Status::Failed);

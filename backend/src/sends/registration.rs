@@ -24,10 +24,9 @@ pub(crate) struct NewSend {
     pub(crate) sent_at: Option<Timestamp>,
 }
 
-/// What registering gives: enough to sign links and to warn.
+/// What registering gives besides the id: enough to sign links and to warn.
 #[derive(Clone, Debug)]
 pub(crate) struct Registered {
-    pub(crate) id: SendId<'static>,
     pub(crate) contact: Contact,
     pub(crate) registered_at: Timestamp,
 }
@@ -76,7 +75,6 @@ pub(crate) async fn register(
         return Err(RegistrationError::Conflict);
     }
     Ok(Registered {
-        id: new.id.clone(),
         contact,
         registered_at: send.registered_at,
     })

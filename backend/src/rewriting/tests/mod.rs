@@ -4,7 +4,7 @@ mod hostile;
 mod links;
 mod mails;
 mod pixel;
-mod properties;
+pub(super) mod properties;
 mod text;
 
 use kraiter_wire::{

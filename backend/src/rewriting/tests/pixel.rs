@@ -51,12 +51,12 @@ fn the_pixel_is_never_swallowed_by_something_unclosed() {
         ("<p>x<a href=\"y", "<p>x[pixel]<a href=\"y"),
         ("<p>x<a", "<p>x[pixel]<a"),
         ("<p>x<", "<p>x<[pixel]"),
-        ("<p>x</", "<p>[pixel]x</"),
+        ("<p>x</", "<p>x[pixel]</"),
         ("<p>x<!", "<p>x[pixel]<!"),
         ("<p>x<!--[if mso]><p>", "<p>x[pixel]<!--[if mso]><p>"),
         ("<style>x", "[pixel]<style>x"),
         ("<plaintext>x</body>", "[pixel]<plaintext>x</body>"),
-        ("<svg><![CDATA[ x", "<svg>[pixel]<![CDATA[ x"),
+        ("<p>x<svg><![CDATA[ y", "<p>x[pixel]<svg><![CDATA[ y"),
     ] {
         assert_eq!(bottom(html), expected);
     }

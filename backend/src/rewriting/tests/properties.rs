@@ -117,7 +117,7 @@ fn piece() -> impl Strategy<Value = String> {
     prop_oneof![6 => fixed.prop_map(str::to_owned), 3 => link, 1 => any::<String>()]
 }
 
-fn mail() -> impl Strategy<Value = String> {
+pub(in crate::rewriting) fn mail() -> impl Strategy<Value = String> {
     prop::collection::vec(piece(), 0..40).prop_map(|pieces| pieces.concat())
 }
 
@@ -126,7 +126,7 @@ fn rewrite(html: &str) -> Outcome {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(40000))]
 
     #[test]
     fn bytes_that_are_no_link_and_no_pixel_come_out_as_they_went_in(html in mail()) {
