@@ -2,6 +2,7 @@
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 WASM := -p kraiter-filter --lib --examples --target wasm32-unknown-unknown
+BUILD_RELEASE := cargo build --release -p kraiter-backend -p kraiter-tests
 BUILD_FILTER := cargo build --profile filter $(WASM)
 
 # Envoy, cargo-deny and the like are kept in the project's own folder, not in the system.
@@ -18,7 +19,7 @@ setup: ## gets what this machine lacks: the wasm32 target, Envoy, Postgres
 	@tools/setup.sh
 
 build: setup ## builds the service, the filter and the stack runner, optimised
-	cargo build --release -p kraiter-backend -p kraiter-tests --bins
+	$(BUILD_RELEASE) --bin kraiter --bin stack
 	$(BUILD_FILTER)
 
 # The last line is run by make itself, without a shell, so that signals reach the stack.
@@ -40,6 +41,7 @@ lint: setup ## checks format, clippy (native and wasm32), dependencies, licences
 	hadolint backend/Dockerfile envoy/Dockerfile
 
 bench: build ## measures everything, or one suite: make bench SUITE=edge
+	$(BUILD_RELEASE) --bin kraiter --bin bench
 	$(TARGET_DIR)/release/bench $(SUITE)
 
 clean: ## removes what was built; .tools and data stay
