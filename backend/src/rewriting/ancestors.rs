@@ -3,26 +3,29 @@
 //! Elements whose end tag HTML allows to leave out are closed as a browser closes them, so that a
 //! marker on a list item or a paragraph does not reach over its neighbours.
 
+use std::collections::HashMap;
+
 use super::markers::is_no_track;
 
 /// How far down an end tag looks for its element. Deeper ones are taken for strays, so that a
 /// mail of nothing but end tags costs linear time.
 const MAX_SEARCH: usize = 512;
 
-const VOID: [&str; 18] = [
+/// Elements without content.
+const VOID: [Name; 18] = names([
     "area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "hr", "img", "input",
     "keygen", "link", "meta", "param", "source", "track", "wbr",
-];
+]);
 
 /// An end tag does not reach out of these, unless it is that of a table's part.
-const SCOPES: [&str; 6] = ["table", "td", "th", "caption", "html", "body"];
+const SCOPES: [Name; 6] = names(["table", "td", "th", "caption", "html", "body"]);
 
-const TABLE_PARTS: [&str; 9] = [
-    "table", "tbody", "thead", "tfoot", "tr", "td", "th", "caption", "body",
-];
+const TABLE_PARTS: [Name; 10] = names([
+    "table", "tbody", "thead", "tfoot", "tr", "td", "th", "caption", "body", "html",
+]);
 
 /// Start tags that close an open paragraph.
-const CLOSES_PARAGRAPH: [&str; 31] = [
+const CLOSES_PARAGRAPH: [Name; 31] = names([
     "address",
     "article",
     "aside",
@@ -54,20 +57,66 @@ const CLOSES_PARAGRAPH: [&str; 31] = [
     "section",
     "table",
     "ul",
+]);
+
+/// Start tags that close an open element of their own kind, what closes it, and what it may not
+/// lie outside of.
+const CLOSES_ITS_KIND: [(&[Name], &[Name]); 6] = [
+    (&names(["li"]), &names(["ul", "ol", "table", "td", "th"])),
+    (&names(["dt", "dd"]), &names(["dl", "table", "td", "th"])),
+    (&names(["option", "optgroup"]), &names(["select"])),
+    (&names(["td", "th"]), &names(["table", "tr"])),
+    (&names(["tr"]), &names(["table"])),
+    (&names(["tbody", "thead", "tfoot"]), &names(["table"])),
 ];
 
-struct Element<'h> {
-    name: &'h [u8],
+/// An element's name without regard to case, as a hash (FNV-1a). Two names with the same hash
+/// would at worst make a marker end too early or too late.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Name(u64);
+
+impl Name {
+    const fn of(name: &[u8]) -> Self {
+        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+        let mut rest = name;
+        while let [byte, after @ ..] = rest {
+            hash = (hash ^ byte.to_ascii_lowercase() as u64).wrapping_mul(0x0100_0000_01B3);
+            rest = after;
+        }
+        Self(hash)
+    }
+}
+
+const fn names<const N: usize>(texts: [&str; N]) -> [Name; N] {
+    let mut names = [Name(0); N];
+    let mut at = 0;
+    while at < N {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "in range, and evaluated by the compiler"
+        )]
+        {
+            names[at] = Name::of(texts[at].as_bytes());
+        }
+        at += 1;
+    }
+    names
+}
+
+struct Element {
+    name: Name,
     marked: bool,
 }
 
 #[derive(Default)]
-pub(super) struct Ancestors<'h> {
-    open: Vec<Element<'h>>,
+pub(super) struct Ancestors {
+    open: Vec<Element>,
+    /// How many elements of a name are open, so that a stray end tag needs no search.
+    counts: HashMap<Name, usize>,
     marked: usize,
 }
 
-impl<'h> Ancestors<'h> {
+impl Ancestors {
     /// Whether anything that is open carries a marker.
     pub(super) fn no_track(&self) -> bool {
         self.marked > 0
@@ -76,73 +125,61 @@ impl<'h> Ancestors<'h> {
     /// `attributes` are names and values of the start tag.
     pub(super) fn start<'a>(
         &mut self,
-        name: &'h [u8],
+        name: &[u8],
         closed_itself: bool,
         attributes: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     ) {
+        let name = Name::of(name);
         self.close_implied(name);
-        if closed_itself || is_one_of(name, &VOID) {
+        if closed_itself || VOID.contains(&name) {
             return;
         }
         let marked = { attributes }.any(|(name, value)| is_no_track(name, value));
         self.marked += usize::from(marked);
         self.open.push(Element { name, marked });
+        *self.counts.entry(name).or_default() += 1;
     }
 
     pub(super) fn end(&mut self, name: &[u8]) {
-        let of_table = is_one_of(name, &TABLE_PARTS);
-        self.close_nearest(&[name], |open| !of_table && is_one_of(open, &SCOPES));
+        let name = Name::of(name);
+        match TABLE_PARTS.contains(&name) {
+            true => self.close_nearest(&[name], &[]),
+            false => self.close_nearest(&[name], &SCOPES),
+        }
     }
 
-    fn close_implied(&mut self, name: &[u8]) {
-        let is = |names: &[&str]| is_one_of(name, names);
-        let list = |open: &[u8]| is_one_of(open, &["ul", "ol", "dl", "table", "td", "th"]);
-        let table = |open: &[u8]| is_one_of(open, &["table"]);
-        if is(&CLOSES_PARAGRAPH) {
-            self.close_nearest(&[b"p"], |open| is_one_of(open, &SCOPES));
+    fn close_implied(&mut self, name: Name) {
+        if CLOSES_PARAGRAPH.contains(&name) {
+            self.close_nearest(&names(["p"]), &SCOPES);
         }
-        if is(&["li"]) {
-            self.close_nearest(&[b"li"], list);
-        } else if is(&["dt", "dd"]) {
-            self.close_nearest(&[b"dt", b"dd"], list);
-        } else if is(&["option", "optgroup"]) {
-            self.close_nearest(&[b"option"], |open| is_one_of(open, &["select"]));
-        } else if is(&["td", "th"]) {
-            let row = |open: &[u8]| is_one_of(open, &["table", "tr"]);
-            self.close_nearest(&[b"td", b"th"], row);
-        } else if is(&["tr"]) {
-            self.close_nearest(&[b"tr"], table);
-        } else if is(&["tbody", "thead", "tfoot"]) {
-            self.close_nearest(&[b"tbody", b"thead", b"tfoot"], table);
+        let kind = CLOSES_ITS_KIND
+            .iter()
+            .find(|(kind, _)| kind.contains(&name));
+        if let Some((kind, stops)) = kind {
+            self.close_nearest(kind, stops);
         }
     }
 
     /// Closes the innermost element with one of `names` and all that is open inside it, unless
-    /// something that `stops` the search lies between.
-    fn close_nearest(&mut self, names: &[&[u8]], stops: impl Fn(&[u8]) -> bool) {
-        let mut keep = None;
-        for (at, element) in self.open.iter().enumerate().rev().take(MAX_SEARCH) {
-            if names
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(element.name))
-            {
-                keep = Some(at);
-                break;
-            }
-            if stops(element.name) {
-                break;
-            }
+    /// one of `stops` lies between.
+    fn close_nearest(&mut self, names: &[Name], stops: &[Name]) {
+        let is_open = |name: &Name| self.counts.get(name).is_some_and(|count| *count > 0);
+        if !names.iter().any(is_open) {
+            return;
         }
-        for element in keep.map(|at| self.open.drain(at..)).into_iter().flatten() {
+        let mut innermost = self.open.iter().enumerate().rev().take(MAX_SEARCH);
+        let found = innermost
+            .find(|(_, element)| names.contains(&element.name) || stops.contains(&element.name));
+        let Some((keep, _)) = found.filter(|(_, element)| names.contains(&element.name)) else {
+            return;
+        };
+        for element in self.open.drain(keep..) {
             self.marked -= usize::from(element.marked);
+            if let Some(count) = self.counts.get_mut(&element.name) {
+                *count -= 1;
+            }
         }
     }
-}
-
-fn is_one_of(name: &[u8], names: &[&str]) -> bool {
-    names
-        .iter()
-        .any(|other| name.eq_ignore_ascii_case(other.as_bytes()))
 }
 
 #[cfg(test)]

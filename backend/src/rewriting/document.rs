@@ -199,13 +199,18 @@ mod tests {
 
     const PIXEL_SOURCE: &str = "https://t.example/o/";
 
-    /// Lexes all of `html`, handed over in pieces.
-    fn in_pieces(html: &[u8], cuts: &[usize]) -> Findings {
+    /// Lexes all of `html`, handed over in pieces. Characters stay whole: the tokenizer does not
+    /// say where text is that starts with a part of one.
+    fn in_pieces(html: &str, cuts: &[usize]) -> Findings {
+        let mut cuts: Vec<_> = cuts
+            .iter()
+            .map(|cut| html.floor_char_boundary(*cut))
+            .collect();
+        let html = html.as_bytes();
         let walk = walk_over(html, PIXEL_SOURCE);
         let mut found = Findings::default();
         let progress = Progress::new(Stage::Lexing);
         let mut tokenizer = Tokenizer::new(walk.controller(&progress, &mut found), html.len());
-        let mut cuts = cuts.to_vec();
         cuts.push(html.len());
         cuts.sort_unstable();
         let mut start = 0;
@@ -227,8 +232,8 @@ mod tests {
     proptest! {
         #[test]
         fn it_does_not_matter_in_which_pieces_a_mail_is_read((html, cuts) in cut_mail()) {
-            let whole = in_pieces(html.as_bytes(), &[]);
-            prop_assert_eq!(in_pieces(html.as_bytes(), &cuts), whole);
+            let whole = in_pieces(&html, &[]);
+            prop_assert_eq!(in_pieces(&html, &cuts), whole);
         }
 
         #[test]

@@ -115,7 +115,7 @@ pub(super) struct Controller<'h, 'f> {
     walk: Walk<'h>,
     progress: &'f Progress,
     found: &'f mut Findings,
-    ancestors: Ancestors<'h>,
+    ancestors: Ancestors,
 }
 
 impl<'h> Controller<'h, '_> {

@@ -117,6 +117,16 @@ impl Outcome {
             }
         }
         for link in &self.links {
+            let ours = link
+                .source
+                .trim()
+                .eq_ignore_ascii_case("kraiter:unsubscribe");
+            let start = undone.find(&format!("{BASE}/u/")).filter(|_| ours);
+            if let Some(start) = start {
+                let ends = |c: char| "\"' >".contains(c);
+                let end = start + undone[start..].find(ends).unwrap();
+                undone.replace_range(start..end, &link.source);
+            }
             if let Some(tracked) = &link.tracked {
                 undone = undone.replacen(tracked.as_str(), &link.source, 1);
             }
