@@ -19,6 +19,7 @@ use crate::http::{ErrorCode, Problem};
     ),
     paths(
         crate::mails::http::post_rewrite,
+        crate::mails::http::post_rewrite_batch,
         crate::sends::http::post_send,
         crate::sends::http::get_send,
         crate::sends::http::patch_send,

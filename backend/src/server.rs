@@ -27,6 +27,7 @@ const PARTITION_INTERVAL: Duration = Duration::from_secs(6 * 3600);
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(mails::http::post_rewrite)
+        .service(mails::http::post_rewrite_batch)
         .service(sends::http::post_statuses)
         .service(sends::http::post_send)
         .service(sends::http::get_send)

@@ -14,10 +14,24 @@ const MAX_EMAIL_BYTES: usize = 254;
 
 /// A well-formed address. Two that differ in letter case only are the same contact: no mail
 /// provider of weight tells them apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Email {
     text: String,
     key: String,
+}
+
+impl PartialEq for Email {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Email {}
+
+impl std::hash::Hash for Email {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
 }
 
 impl Email {
@@ -55,7 +69,7 @@ impl FromStr for Email {
 }
 
 /// How a request names a contact: by address, or by the id that answers show.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ContactRef {
     Email(Email),
     Id(ContactId),

@@ -1,10 +1,13 @@
 //! Contacts in Postgres.
 
+use std::collections::{BTreeMap, HashMap};
+
 use deadpool_postgres::GenericClient;
 use kraiter_wire::{ContactId, TenantId};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
-use super::{Contact, ContactRef, Email};
+use super::{Contact, ContactRef};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 use crate::random;
@@ -55,38 +58,94 @@ pub(crate) async fn find(
     Ok(row.as_ref().map(read))
 }
 
-/// The contact with this address, made if there is none.
-pub(crate) async fn find_or_create(
+/// Those of these contacts that are there, by what they were asked for.
+pub(crate) async fn find_all(
     client: &impl GenericClient,
     tenant: TenantId,
-    email: &Email,
+    wanted: &[&ContactRef],
+) -> Result<HashMap<ContactRef, Contact>, DatabaseError> {
+    let mut found = HashMap::new();
+    let ids: Vec<Uuid> = wanted
+        .iter()
+        .filter_map(|contact| match contact {
+            ContactRef::Id(id) => Some(id.uuid()),
+            ContactRef::Email(_) => None,
+        })
+        .collect();
+    if !ids.is_empty() {
+        let sql = format!("select {COLUMNS} from contacts where tenant_id = $1 and id = any($2)");
+        let statement = client.prepare_cached(&sql).await?;
+        let rows = client.query(&statement, &[&key(tenant), &ids]).await?;
+        found.extend(
+            rows.iter()
+                .map(read)
+                .map(|contact| (ContactRef::Id(contact.id), contact)),
+        );
+    }
+    let emails: HashMap<&str, &ContactRef> = wanted
+        .iter()
+        .filter_map(|contact| match contact {
+            ContactRef::Email(email) => Some((email.key(), *contact)),
+            ContactRef::Id(_) => None,
+        })
+        .collect();
+    if !emails.is_empty() {
+        let keys: Vec<&str> = emails.keys().copied().collect();
+        let sql = format!(
+            "select {COLUMNS}, email_key from contacts where tenant_id = $1 and email_key = any($2)"
+        );
+        let statement = client.prepare_cached(&sql).await?;
+        for row in client.query(&statement, &[&key(tenant), &keys]).await? {
+            let email_key: &str = row.get(11);
+            if let Some(contact) = emails.get(email_key) {
+                found.insert((*contact).clone(), read(&row));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// These contacts, made where they are given by an address that is not known. An id that is not
+/// known is left out.
+pub(crate) async fn find_or_create_all(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    wanted: &[&ContactRef],
     now: Timestamp,
-) -> Result<Contact, DatabaseError> {
-    let by_email = ContactRef::Email(email.clone());
-    if let Some(contact) = find(client, tenant, &by_email).await? {
-        return Ok(contact);
+) -> Result<HashMap<ContactRef, Contact>, DatabaseError> {
+    let mut found = find_all(client, tenant, wanted).await?;
+    // By key, so that two requests with the same new addresses cannot wait for each other.
+    let missing: BTreeMap<&str, &str> = wanted
+        .iter()
+        .filter(|contact| !found.contains_key(**contact))
+        .filter_map(|contact| match contact {
+            ContactRef::Email(email) => Some((email.key(), email.as_str())),
+            ContactRef::Id(_) => None,
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(found);
     }
-    let sql = format!(
-        "insert into contacts (tenant_id, id, email, email_key, created_at) \
-         values ($1, $2, $3, $4, $5) \
-         on conflict (tenant_id, email_key) where email_key is not null do nothing \
-         returning {COLUMNS}"
-    );
-    let statement = client.prepare_cached(&sql).await?;
-    let id = random::uuid_v7(now);
-    let row = client
-        .query_opt(
-            &statement,
-            &[&key(tenant), &id, &email.as_str(), &email.key(), &now],
-        )
+    let sql = "insert into contacts (tenant_id, id, email, email_key, created_at) \
+               select $1, d.id, d.email, d.email_key, $5 \
+               from unnest($2::uuid[], $3::text[], $4::text[]) as d (id, email, email_key) \
+               on conflict (tenant_id, email_key) where email_key is not null do nothing";
+    let statement = client.prepare_cached(sql).await?;
+    let ids: Vec<Uuid> = missing.iter().map(|_| random::uuid_v7(now)).collect();
+    let emails: Vec<&str> = missing.values().copied().collect();
+    let keys: Vec<&str> = missing.keys().copied().collect();
+    client
+        .execute(&statement, &[&key(tenant), &ids, &emails, &keys, &now])
         .await?;
-    match row {
-        Some(row) => Ok(read(&row)),
-        // Another request made it in between; that insert has committed, or ours would wait.
-        None => find(client, tenant, &by_email)
-            .await?
-            .ok_or(DatabaseError::Unreadable("a contact that was just made")),
-    }
+    // Also finds those that another request made in between: its insert has committed, or ours
+    // would have waited.
+    let missing: Vec<&ContactRef> = wanted
+        .iter()
+        .filter(|contact| !found.contains_key(**contact))
+        .copied()
+        .collect();
+    found.extend(find_all(client, tenant, &missing).await?);
+    Ok(found)
 }
 
 /// Takes the row locks of these contacts in the one order that every writer uses: contacts by id,
@@ -94,7 +153,7 @@ pub(crate) async fn find_or_create(
 pub(crate) async fn lock(
     client: &impl GenericClient,
     tenant: TenantId,
-    contacts: &[uuid::Uuid],
+    contacts: &[Uuid],
 ) -> Result<(), DatabaseError> {
     let sql = "select from contacts where tenant_id = $1 and id = any($2) \
                order by id for no key update";
@@ -116,7 +175,7 @@ pub(crate) struct SendingDelta {
 pub(crate) async fn add_sending(
     client: &impl GenericClient,
     tenant: TenantId,
-    deltas: &std::collections::BTreeMap<ContactId, SendingDelta>,
+    deltas: &BTreeMap<ContactId, SendingDelta>,
 ) -> Result<(), DatabaseError> {
     let ids: Vec<_> = deltas.keys().map(|id| id.uuid()).collect();
     let sent: Vec<_> = deltas.values().map(|delta| delta.sent).collect();

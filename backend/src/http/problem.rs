@@ -99,7 +99,7 @@ impl ErrorCode {
 }
 
 /// One failed request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) code: ErrorCode,
     detail: String,

@@ -1,6 +1,8 @@
-//! One mail on its way out: registered as a send, rewritten, given its headers. Knows no SQL.
+//! Mail on its way out: registered as sends, rewritten, given its headers. Knows no SQL.
 
+mod batch;
 pub(crate) mod http;
+mod rewrite;
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, get, patch, post};
 use kraiter_wire::{ContactId, SendId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use super::registration::{NewSend, Registered, RegistrationError, Report, register, report_all};
+use super::registration::{NewSend, Refusal, Registered, Report, register_all, report_all};
 use super::{Send, Status, status_stream, store};
 use crate::api_keys::{Caller, Read, Render};
 use crate::backend::Backend;
@@ -84,6 +84,25 @@ pub(crate) fn check_time(field: &str, at: Timestamp, now: Timestamp) -> Result<T
     Ok(at)
 }
 
+/// Registers sends in one transaction.
+pub(crate) async fn register_group(
+    backend: &Backend,
+    tenant: TenantId,
+    new: &[NewSend],
+    now: Timestamp,
+) -> Result<Vec<Result<Registered, Problem>>, Problem> {
+    let times = new.iter().map(|new| new.sent_at.unwrap_or(now));
+    backend.partitions.ensure(&backend.pool, times).await?;
+    let mut client = connect(&backend.pool).await?;
+    let tx = client.transaction().await?;
+    let outcomes = register_all(&tx, tenant, new, now).await?;
+    tx.commit().await?;
+    let explained = outcomes.into_iter().zip(new);
+    Ok(explained
+        .map(|(outcome, new)| outcome.map_err(|why| refused(why, new)))
+        .collect())
+}
+
 /// Registers a send in a transaction of its own.
 pub(crate) async fn register_one(
     backend: &Backend,
@@ -91,32 +110,28 @@ pub(crate) async fn register_one(
     new: &NewSend,
     now: Timestamp,
 ) -> Result<Registered, Problem> {
-    backend
-        .partitions
-        .ensure(&backend.pool, [new.sent_at.unwrap_or(now)])
-        .await?;
-    let mut client = connect(&backend.pool).await?;
-    let tx = client.transaction().await?;
-    let registered = register(&tx, tenant, new, now)
-        .await
-        .map_err(|error| match error {
-            RegistrationError::Database(error) => error.into(),
-            RegistrationError::UnknownContact => Problem::new(
-                ErrorCode::UnknownContact,
-                "No contact with this id. Give the address to make a new one.",
-            )
-            .about("contact"),
-            RegistrationError::Conflict => Problem::new(
-                ErrorCode::SendConflict,
-                format!(
-                    "The send {} was registered for another contact. Each mail needs its own id.",
-                    new.id
-                ),
-            )
-            .about("sendId"),
-        })?;
-    tx.commit().await?;
-    Ok(registered)
+    let mut outcomes = register_group(backend, tenant, std::slice::from_ref(new), now).await?;
+    outcomes
+        .pop()
+        .ok_or_else(|| Problem::internal("a registration without an outcome"))?
+}
+
+fn refused(why: Refusal, new: &NewSend) -> Problem {
+    match why {
+        Refusal::UnknownContact => Problem::new(
+            ErrorCode::UnknownContact,
+            "No contact with this id. Give the address to make a new one.",
+        )
+        .about("contact"),
+        Refusal::Conflict => Problem::new(
+            ErrorCode::SendConflict,
+            format!(
+                "The send {} was registered for another contact. Each mail needs its own id.",
+                new.id
+            ),
+        )
+        .about("sendId"),
+    }
 }
 
 /// A send with what became of it.

@@ -1,8 +1,8 @@
 //! Registering sends and reporting their status: what happens inside one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::GenericClient;
 use kraiter_wire::{ContactId, SendId, TenantId};
 
 use super::{Campaign, Send, Status, store};
@@ -31,52 +31,85 @@ pub(crate) struct Registered {
     pub(crate) registered_at: Timestamp,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RegistrationError {
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    #[error("no such contact")]
+/// Why one send is not registered. It leaves nothing behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// There is no contact of the id that was given.
     UnknownContact,
-    #[error("the send belongs to another contact")]
+    /// The send was registered for another contact.
     Conflict,
 }
 
-impl From<tokio_postgres::Error> for RegistrationError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Database(error.into())
+/// Registers sends, each once: the same id for the same contact again is the same send. One that is
+/// refused does not keep the others back. Their partitions must be there.
+pub(crate) async fn register_all(
+    tx: &impl GenericClient,
+    tenant: TenantId,
+    new: &[NewSend],
+    now: Timestamp,
+) -> Result<Vec<Result<Registered, Refusal>>, DatabaseError> {
+    let ids: Vec<&str> = new.iter().map(|new| new.id.as_str()).collect();
+    // Looked at before a contact is made, so that a conflict leaves none behind.
+    let owners = store::owners(tx, tenant, &ids).await?;
+    let conflicts = |new: &NewSend| match (owners.get(new.id.as_str()), &new.contact) {
+        (None, _) => false,
+        (Some((owner, _)), ContactRef::Id(id)) => owner != id,
+        (Some((_, owner)), ContactRef::Email(email)) => owner.as_deref() != Some(email.key()),
+    };
+    let wanted: Vec<&ContactRef> = new
+        .iter()
+        .filter(|new| !conflicts(new))
+        .map(|new| &new.contact)
+        .collect();
+    let contacts = contacts::store::find_or_create_all(tx, tenant, &wanted, now).await?;
+    let mut rows = BTreeMap::new();
+    for new in new.iter().filter(|new| !conflicts(new)) {
+        if let Some(contact) = contacts.get(&new.contact) {
+            let campaign = new.campaign.as_ref().map(Campaign::as_str);
+            // Of the same id twice in one request, the first keeps it.
+            rows.entry(new.id.as_str())
+                .or_insert((contact.id, campaign));
+        }
     }
+    store::insert(tx, tenant, &rows, now).await?;
+    let mut sends = store::lock(tx, tenant, &ids).await?;
+    let outcomes: Vec<Result<Registered, Refusal>> = new
+        .iter()
+        .map(|new| outcome(new, &contacts, &sends, conflicts(new)))
+        .collect();
+    let registered = new
+        .iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| outcome.is_ok());
+    let reports: Vec<Report> = registered
+        .map(|(new, _)| Report {
+            send: new.id.as_str().to_owned(),
+            status: new.status,
+            at: new.sent_at.unwrap_or(now),
+        })
+        .collect();
+    apply(tx, tenant, &mut sends, &reports).await?;
+    Ok(outcomes)
 }
 
-/// Registers a send (its partition must be there), once: the same id for the same contact again is the same send.
-pub(crate) async fn register(
-    tx: &Transaction<'_>,
-    tenant: TenantId,
+fn outcome(
     new: &NewSend,
-    now: Timestamp,
-) -> Result<Registered, RegistrationError> {
-    let contact = match &new.contact {
-        ContactRef::Email(email) => contacts::store::find_or_create(tx, tenant, email, now).await?,
-        id => contacts::store::find(tx, tenant, id)
-            .await?
-            .ok_or(RegistrationError::UnknownContact)?,
-    };
-    store::insert(tx, tenant, &new.id, contact.id, new.campaign.as_ref(), now).await?;
-    let at = new.sent_at.unwrap_or(now);
-    let report = Report {
-        send: new.id.as_str().to_owned(),
-        status: new.status,
-        at,
-    };
-    let mut outcomes = report_all(tx, tenant, &[report]).await?;
-    let send = outcomes.remove(new.id.as_str());
-    // It was inserted above or was there before, and is locked now.
-    let send = send.ok_or(DatabaseError::Unreadable("a send that was just registered"))?;
-    if send.contact_id != contact.id {
-        return Err(RegistrationError::Conflict);
+    contacts: &HashMap<ContactRef, Contact>,
+    sends: &BTreeMap<String, Send>,
+    conflicts: bool,
+) -> Result<Registered, Refusal> {
+    if conflicts {
+        return Err(Refusal::Conflict);
     }
+    let contact = contacts.get(&new.contact).ok_or(Refusal::UnknownContact)?;
+    // Looked at again now that its row is locked: another request may have taken the id just now.
+    let send = sends
+        .get(new.id.as_str())
+        .filter(|send| send.contact_id == contact.id);
+    let registered_at = send.ok_or(Refusal::Conflict)?.registered_at;
     Ok(Registered {
-        contact,
-        registered_at: send.registered_at,
+        contact: contact.clone(),
+        registered_at,
     })
 }
 
@@ -88,7 +121,8 @@ pub(crate) struct Report {
     pub(crate) at: Timestamp,
 }
 
-/// Takes in reports, in order (their partitions must be there), and returns the sends that exist as they are afterwards.
+/// Takes in reports, in order (their partitions must be there), and returns the sends that exist as
+/// they are afterwards.
 pub(crate) async fn report_all(
     tx: &impl GenericClient,
     tenant: TenantId,
@@ -96,26 +130,30 @@ pub(crate) async fn report_all(
 ) -> Result<BTreeMap<String, Send>, DatabaseError> {
     let ids: Vec<&str> = reports.iter().map(|report| report.send.as_str()).collect();
     let mut sends = store::lock(tx, tenant, &ids).await?;
+    apply(tx, tenant, &mut sends, reports).await?;
+    Ok(sends)
+}
+
+/// Writes what reports change on sends whose rows are locked, with their events and counters.
+async fn apply(
+    tx: &impl GenericClient,
+    tenant: TenantId,
+    sends: &mut BTreeMap<String, Send>,
+    reports: &[Report],
+) -> Result<(), DatabaseError> {
     let mut events = Vec::new();
     let mut deltas: BTreeMap<ContactId, SendingDelta> = BTreeMap::new();
-    let mut changed = std::collections::BTreeSet::new();
+    let mut changed = BTreeSet::new();
     for report in reports {
         let Some(send) = sends.get_mut(&report.send) else {
             continue;
         };
         let before = send.progress;
         for kind in send.progress.report(report.status, report.at) {
-            let delta = deltas.entry(send.contact_id).or_default();
-            match kind {
-                EventType::Sent => {
-                    delta.sent += 1;
-                    delta.last_sent_at = delta.last_sent_at.max(Some(report.at));
-                }
-                EventType::Bounced | EventType::Complained => {
-                    delta.suppressed_at.get_or_insert(report.at);
-                }
-                _ => {}
-            }
+            deltas
+                .entry(send.contact_id)
+                .or_default()
+                .add(kind, report.at);
             events.push(ReportedEvent {
                 kind,
                 at: report.at,
@@ -133,9 +171,25 @@ pub(crate) async fn report_all(
     }
     if !deltas.is_empty() {
         contacts::store::add_sending(tx, tenant, &deltas).await?;
-    }
-    if !events.is_empty() {
         insert_reported(tx, tenant, &events).await?;
     }
-    Ok(sends)
+    Ok(())
+}
+
+impl SendingDelta {
+    fn add(&mut self, kind: EventType, at: Timestamp) {
+        match kind {
+            EventType::Sent => {
+                self.sent += 1;
+                self.last_sent_at = self.last_sent_at.max(Some(at));
+            }
+            EventType::Bounced | EventType::Complained => {
+                self.suppressed_at.get_or_insert(at);
+            }
+            EventType::Delivered
+            | EventType::Opened
+            | EventType::Clicked
+            | EventType::Unsubscribed => {}
+        }
+    }
 }

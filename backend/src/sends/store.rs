@@ -1,13 +1,13 @@
 //! Sends in Postgres.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use deadpool_postgres::GenericClient;
-use kraiter_wire::{ContactId, SendId, TenantId};
+use kraiter_wire::{ContactId, TenantId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Campaign, Progress, Send};
+use super::{Progress, Send};
 use crate::clock::Timestamp;
 use crate::contacts;
 use crate::database::DatabaseError;
@@ -58,26 +58,45 @@ pub(crate) async fn find(
     row.map(|row| read(&row, row.get(15))).transpose()
 }
 
-/// `false` if a send of that id is there already.
+/// Whose the sends among `ids` are that exist: the contact's id and address.
+pub(crate) async fn owners(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    ids: &[&str],
+) -> Result<HashMap<String, (ContactId, Option<String>)>, DatabaseError> {
+    let sql = "select s.id, s.contact_id, c.email_key from sends s \
+               left join contacts c on c.tenant_id = s.tenant_id and c.id = s.contact_id \
+               where s.tenant_id = $1 and s.id = any($2)";
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client.query(&statement, &[&key(tenant), &ids]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| (row.get(0), (ContactId::from_uuid(row.get(1)), row.get(2))))
+        .collect())
+}
+
+/// Inserts those that are not there yet, as queued.
 pub(crate) async fn insert(
     client: &impl GenericClient,
     tenant: TenantId,
-    id: &SendId<'_>,
-    contact: ContactId,
-    campaign: Option<&Campaign>,
+    sends: &BTreeMap<&str, (ContactId, Option<&str>)>,
     now: Timestamp,
-) -> Result<bool, DatabaseError> {
+) -> Result<(), DatabaseError> {
+    let ids: Vec<&str> = sends.keys().copied().collect();
+    let contacts: Vec<Uuid> = sends.values().map(|(contact, _)| contact.uuid()).collect();
+    let campaigns: Vec<Option<&str>> = sends.values().map(|(_, campaign)| *campaign).collect();
     let sql = "insert into sends (tenant_id, id, contact_id, campaign, status, registered_at) \
-               values ($1, $2, $3, $4, 'queued', $5) on conflict (tenant_id, id) do nothing";
+               select $1, d.id, d.contact_id, d.campaign, 'queued', $5 \
+               from unnest($2::text[], $3::uuid[], $4::text[]) as d (id, contact_id, campaign) \
+               on conflict (tenant_id, id) do nothing";
     let statement = client.prepare_cached(sql).await?;
-    let campaign = campaign.map(Campaign::as_str);
-    let inserted = client
+    client
         .execute(
             &statement,
-            &[&key(tenant), &id.as_str(), &contact.uuid(), &campaign, &now],
+            &[&key(tenant), &ids, &contacts, &campaigns, &now],
         )
         .await?;
-    Ok(inserted == 1)
+    Ok(())
 }
 
 /// The sends among `ids` that exist, with their rows and their contacts' rows locked until the

@@ -1,0 +1,205 @@
+//! One mail: what is decided before it is registered, and what is answered once it is.
+
+use std::collections::BTreeMap;
+
+use kraiter_wire::{ContactId, Day, SendId, TenantId, TenantSigner};
+use serde::Serialize;
+
+use super::{OwnUnsubscribe, Warning};
+use crate::backend::Backend;
+use crate::clock::Timestamp;
+use crate::contacts::{self, Contact};
+use crate::database::connect;
+use crate::http::{ErrorCode, Problem};
+use crate::random;
+use crate::rewriting::{
+    LinkReport, Options, Plan, Recipient, RewriteError, Rewritten, Rules, Scratch, TrackingBase,
+};
+use crate::sends::http::register_group;
+use crate::sends::registration::NewSend;
+use crate::tenants::Settings;
+
+/// The mail to send.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RewriteAnswer<'a> {
+    #[schema(value_type = String)]
+    send_id: &'a SendId<'a>,
+    #[schema(value_type = String)]
+    contact_id: ContactId,
+    html: &'a str,
+    /// As it came, unless `trackText` was asked for; absent if the request had none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    /// Headers that the mail should have.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    headers: BTreeMap<&'static str, String>,
+    /// Every link in document order: `{index, source, url, trackedUrl}`, or `{source, url?, skipped}`
+    /// with the reason why it was left as it is.
+    #[schema(value_type = Vec<Object>)]
+    links: Vec<LinkReport<'a>>,
+    warnings: Vec<Warning>,
+}
+
+/// A mail that was read and can be rewritten for any number of recipients.
+pub(super) struct ReadyMail {
+    plan: Plan<'static>,
+    list_unsubscribe: Option<String>,
+}
+
+impl ReadyMail {
+    /// Reads the mail. One that cannot be rewritten is refused here, before anything is registered.
+    pub(super) fn read(
+        html: String,
+        text: Option<String>,
+        list_unsubscribe: Option<String>,
+        options: &Options,
+        base: &TrackingBase,
+    ) -> Result<Self, Problem> {
+        OwnUnsubscribe::parse(list_unsubscribe.as_deref())
+            .map_err(|error| Problem::invalid("listUnsubscribe", format!("{error}.")))?;
+        let rules = Rules {
+            options,
+            base,
+            list_unsubscribe: list_unsubscribe.as_deref(),
+        };
+        let plan = Plan::parse(html, text, &rules).map_err(unreadable)?;
+        Ok(Self {
+            plan,
+            list_unsubscribe,
+        })
+    }
+}
+
+fn unreadable(error: RewriteError) -> Problem {
+    match error {
+        RewriteError::TooLarge { got, max } => Problem::new(
+            ErrorCode::BodyTooLarge,
+            format!("The mail has {got} bytes; at most {max} are rewritten."),
+        ),
+        RewriteError::Memory { max } => Problem::new(
+            ErrorCode::MailTooComplex,
+            format!(
+                "Reading this mail takes more than {max} bytes of memory: one of its tags is very \
+                 long."
+            ),
+        )
+        .about("html"),
+        RewriteError::Tokenizer(message) => Problem::internal(message),
+    }
+}
+
+/// What links are signed with besides the send's id.
+pub(super) struct Addressee {
+    contact: Contact,
+    day: Day,
+}
+
+/// Registers sends, or, on a dry run, only looks their contacts up.
+pub(super) async fn address(
+    backend: &Backend,
+    tenant: TenantId,
+    new: &[NewSend],
+    dry_run: bool,
+    now: Timestamp,
+) -> Result<Vec<Result<Addressee, Problem>>, Problem> {
+    if dry_run {
+        let client = connect(&backend.pool).await?;
+        let wanted: Vec<_> = new.iter().map(|new| &new.contact).collect();
+        let known = contacts::store::find_all(&client, tenant, &wanted).await?;
+        let unknown = || Contact::unknown(ContactId::from_uuid(random::uuid_v7(now)), now);
+        // The first of all days: events on these links are older than any retention.
+        let addressee = |new: &NewSend| Addressee {
+            contact: known.get(&new.contact).cloned().unwrap_or_else(unknown),
+            day: Day(0),
+        };
+        return Ok(new.iter().map(|new| Ok(addressee(new))).collect());
+    }
+    let outcomes = register_group(backend, tenant, new, now).await?;
+    let addressee = |outcome: Result<crate::sends::registration::Registered, Problem>| {
+        outcome.map(|registered| Addressee {
+            day: registered.registered_at.0.day(),
+            contact: registered.contact,
+        })
+    };
+    Ok(outcomes.into_iter().map(addressee).collect())
+}
+
+/// Rewrites mails of one tenant, one after the other, in memory that is used again.
+pub(super) struct Rewriter<'a> {
+    settings: &'a Settings,
+    base: &'a TrackingBase,
+    signer: TenantSigner,
+    scratch: Scratch,
+    rewritten: Rewritten,
+}
+
+impl<'a> Rewriter<'a> {
+    pub(super) fn new(
+        backend: &Backend,
+        tenant: TenantId,
+        settings: &'a Settings,
+        base: &'a TrackingBase,
+    ) -> Result<Self, Problem> {
+        let signer = backend.keyring.signer(tenant);
+        let signer = signer.ok_or_else(|| Problem::internal("the keyring lost its signing key"))?;
+        let (scratch, rewritten) = Default::default();
+        Ok(Self {
+            settings,
+            base,
+            signer,
+            scratch,
+            rewritten,
+        })
+    }
+
+    /// Appends the answer, as JSON.
+    pub(super) fn write(
+        &mut self,
+        mail: &ReadyMail,
+        send: &SendId<'_>,
+        to: &Addressee,
+        out: &mut impl std::io::Write,
+    ) -> Result<(), Problem> {
+        let contact = to.contact.id;
+        let recipient = Recipient {
+            signer: &self.signer,
+            send,
+            contact,
+            day: to.day,
+        };
+        mail.plan
+            .render_into(&recipient, &mut self.scratch, &mut self.rewritten);
+        let ours = recipient.unsubscribe_url(self.base, &mut self.scratch);
+        let own = OwnUnsubscribe::parse(mail.list_unsubscribe.as_deref());
+        let answer = RewriteAnswer {
+            send_id: send,
+            contact_id: contact,
+            html: &self.rewritten.html,
+            text: self.rewritten.text.as_deref(),
+            headers: own.map_err(Problem::internal)?.headers(&ours),
+            links: mail.plan.links(&self.rewritten).collect(),
+            warnings: self.warnings(&to.contact),
+        };
+        serde_json::to_writer(out, &answer).map_err(Problem::internal)
+    }
+
+    fn warnings(&self, contact: &Contact) -> Vec<Warning> {
+        [
+            (self.rewritten.is_clipped_by_gmail(), Warning::GmailClip),
+            (
+                !self.settings.tracking_origin.is_https(),
+                Warning::OriginNotHttps,
+            ),
+            (
+                contact.unsubscribed_at.is_some(),
+                Warning::ContactUnsubscribed,
+            ),
+            (contact.suppressed_at.is_some(), Warning::ContactSuppressed),
+            (!self.settings.tracking_enabled, Warning::TrackingDisabled),
+        ]
+        .into_iter()
+        .filter_map(|(holds, warning)| holds.then_some(warning))
+        .collect()
+    }
+}
