@@ -105,11 +105,11 @@ fn read_windows(
     comments: &[Range<usize>],
     found: &mut Findings,
 ) -> Result<(), RewriteError> {
-    let first = match comments.is_empty() {
+    let progress = Progress::new(match comments.is_empty() {
         true => Stage::Scanning,
+        // The first comment may stand before any tag.
         false => Stage::Lexing,
-    };
-    let progress = Progress::new(first);
+    });
     let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), walk.html.len());
     let mut written = 0;
     for comment in comments {
@@ -119,6 +119,7 @@ fn read_windows(
         let unread = written..comment.start.max(written);
         let scanned = walk.html.get(unread).unwrap_or_default();
         if let Some(tag) = last_tag(scanned) {
+            progress.enter(Stage::Scanning);
             tokenizer.write(scanned.get(..tag).unwrap_or_default())?;
             written += tag;
         }
@@ -126,8 +127,8 @@ fn read_windows(
         let lexed = walk.html.get(written..comment.end).unwrap_or_default();
         tokenizer.write(lexed)?;
         written = comment.end;
-        progress.enter(Stage::Scanning);
     }
+    progress.enter(Stage::Scanning);
     tokenizer.write(walk.html.get(written..).unwrap_or_default())?;
     probe_end(tokenizer, &progress)
 }

@@ -122,7 +122,7 @@ impl TransformController for Recorder<'_> {
     }
 
     fn should_emit_content(&self) -> bool {
-        true
+        false
     }
 }
 
@@ -170,6 +170,6 @@ impl TransformController for Probe<'_> {
     }
 
     fn should_emit_content(&self) -> bool {
-        true
+        false
     }
 }

@@ -6,6 +6,9 @@
 
 use url::Url;
 
+use super::characters::{
+    BEYOND_NAMES, BLANK, BREAK, TEMPLATE, UNSAFE, decode_entities, encode, kinds,
+};
 use super::placeholder::has_placeholder;
 use super::span::Span;
 
@@ -44,52 +47,6 @@ impl UrlText {
     }
 }
 
-/// Kinds of bytes, as bits.
-const AMPERSAND: u8 = 1;
-/// Spaces and controls, stripped at the ends, or encoded.
-const BLANK: u8 = 2;
-/// Cannot stand in a header.
-const UNSAFE: u8 = 4;
-/// May start a placeholder.
-const TEMPLATE: u8 = 16;
-/// Stripped wherever they are.
-const BREAK: u8 = 32;
-/// A host made of others needs a closer look.
-const BEYOND_NAMES: u8 = 64;
-
-static KINDS: [u8; 256] = kinds_of_bytes();
-
-const fn kinds_of_bytes() -> [u8; 256] {
-    let mut kinds = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "in range, and evaluated by the compiler"
-        )]
-        {
-            kinds[byte] = match byte as u8 {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => 0,
-                b'&' => AMPERSAND | BEYOND_NAMES,
-                b'\t' | b'\n' | b'\r' => BREAK | BLANK | UNSAFE | BEYOND_NAMES,
-                0..=b' ' | 0x7F => BLANK | UNSAFE | BEYOND_NAMES,
-                b'<' => UNSAFE | TEMPLATE | BEYOND_NAMES,
-                b'"' | b'>' | 0x80.. => UNSAFE | BEYOND_NAMES,
-                b'{' | b'*' | b'%' | b'[' => TEMPLATE | BEYOND_NAMES,
-                _ => BEYOND_NAMES,
-            };
-        }
-        byte += 1;
-    }
-    kinds
-}
-
-fn kinds(text: &str) -> u8 {
-    text.bytes().fold(0, |kinds, byte| {
-        kinds | KINDS.get(usize::from(byte)).copied().unwrap_or_default()
-    })
-}
-
 /// Resolves links one after the other. URLs that differ from their source are collected in one
 /// string, so that a link costs no allocation of its own.
 #[derive(Default)]
@@ -111,9 +68,8 @@ impl Resolver {
     /// Resolves an attribute's value, with entities, that stands at `span` of `html`.
     pub(super) fn attribute(&mut self, html: &str, span: Span) -> Target {
         let value = span.of(html);
-        let found = kinds(value);
-        if found & AMPERSAND == 0 {
-            return self.resolve(value, span, found);
+        if memchr::memchr(b'&', value.as_bytes()).is_none() {
+            return self.resolve(value, span);
         }
         let mut decoded = std::mem::take(&mut self.scratch);
         decoded.clear();
@@ -125,11 +81,11 @@ impl Resolver {
 
     /// Resolves what stands at `span` of a plain text.
     pub(super) fn plain(&mut self, text: &str, span: Span) -> Target {
-        let value = span.of(text);
-        self.resolve(value, span, kinds(value))
+        self.resolve(span.of(text), span)
     }
 
-    fn resolve(&mut self, value: &str, span: Span, found: u8) -> Target {
+    fn resolve(&mut self, value: &str, span: Span) -> Target {
+        let found = kinds(value);
         if found & BLANK != 0 {
             return self.rewritten(value);
         }
@@ -137,7 +93,7 @@ impl Resolver {
             Ok(parts) if found & UNSAFE == 0 && parts.is_canonical() && parts.plain_host => {
                 Target::Web(UrlText::Source(span))
             }
-            Ok(parts) => self.web(&parts),
+            Ok(parts) => self.web(&parts, found),
             Err(NotWeb::OtherScheme) => Target::OtherScheme(UrlText::Source(span)),
             Err(other) => other.target(),
         }
@@ -157,7 +113,7 @@ impl Resolver {
             text = &without_breaks;
         }
         match Parts::of(text, found) {
-            Ok(parts) => self.web(&parts),
+            Ok(parts) => self.web(&parts, found),
             Err(NotWeb::OtherScheme) => {
                 let start = self.arena.len();
                 self.arena.push_str(text);
@@ -168,15 +124,19 @@ impl Resolver {
     }
 
     /// Writes the URL into the arena in a form that can stand in a header.
-    fn web(&mut self, parts: &Parts<'_>) -> Target {
+    fn web(&mut self, parts: &Parts<'_>, found: u8) -> Target {
         let start = self.arena.len();
         self.arena.push_str(parts.scheme);
         self.arena.push_str("://");
-        if parts.plain_host {
+        if !parts.plain_host {
+            if !self.unusual_host(parts) {
+                self.arena.truncate(start);
+                return Target::Invalid;
+            }
+        } else if found & UNSAFE == 0 {
+            self.arena.push_str(parts.rest);
+        } else {
             encode(parts.rest, &mut self.arena);
-        } else if !self.unusual_host(parts) {
-            self.arena.truncate(start);
-            return Target::Invalid;
         }
         Target::Web(UrlText::Arena(Span::new(start..self.arena.len())))
     }
@@ -333,53 +293,4 @@ fn split_slashes(text: &str) -> (&str, &str) {
     let rest = text.trim_start_matches(['/', '\\']);
     text.split_at_checked(text.len() - rest.len())
         .unwrap_or((text, ""))
-}
-
-/// Percent-encodes what cannot stand in a header and keeps the rest.
-fn encode(text: &str, out: &mut String) {
-    const HEX: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
-    ];
-    let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or('0');
-    if kinds(text) & UNSAFE == 0 {
-        out.push_str(text);
-        return;
-    }
-    for character in text.chars() {
-        // The tokenizer of a browser replaces null characters.
-        let character = if character == '\0' {
-            '\u{FFFD}'
-        } else {
-            character
-        };
-        let mut buffer = [0; 4];
-        let encoded = character.encode_utf8(&mut buffer);
-        if kinds(encoded) & UNSAFE == 0 {
-            out.push_str(encoded);
-            continue;
-        }
-        for byte in encoded.bytes() {
-            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
-}
-
-/// Decodes character references as browsers do in attributes, where `&copy=1` stays as it is.
-fn decode_entities(value: &str, out: &mut String) {
-    let mut rest = value;
-    while let Some((before, reference)) = rest.find('&').and_then(|at| rest.split_at_checked(at)) {
-        out.push_str(before);
-        if let Some(after) = reference.strip_prefix("&amp;") {
-            out.push('&');
-            rest = after;
-            continue;
-        }
-        // A reference never reaches over the next ampersand.
-        let next = reference.bytes().skip(1).position(|byte| byte == b'&');
-        let end = next.map_or(reference.len(), |at| at + 1);
-        let (reference, after) = reference.split_at_checked(end).unwrap_or((reference, ""));
-        out.push_str(&htmlize::unescape_attribute(reference));
-        rest = after;
-    }
-    out.push_str(rest);
 }

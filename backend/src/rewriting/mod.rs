@@ -16,6 +16,7 @@
 
 mod ancestors;
 mod base;
+mod characters;
 mod conditional_comment;
 mod document;
 mod end_of_markup;

@@ -325,6 +325,6 @@ impl TransformController for Controller<'_, '_> {
     }
 
     fn should_emit_content(&self) -> bool {
-        true
+        false
     }
 }
