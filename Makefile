@@ -41,7 +41,7 @@ lint: setup ## checks format, clippy (native and wasm32), dependencies, licences
 	hadolint backend/Dockerfile envoy/Dockerfile
 
 bench: build ## measures everything, or one suite: make bench SUITE=edge
-	$(BUILD_RELEASE) --bin kraiter --bin bench
+	$(BUILD_RELEASE) --bin bench
 	$(TARGET_DIR)/release/bench $(SUITE)
 
 clean: ## removes what was built; .tools and data stay
