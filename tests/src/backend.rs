@@ -53,11 +53,18 @@ pub struct Backend {
 impl Backend {
     /// Returns once it is ready to serve.
     pub fn start(options: BackendOptions) -> Outcome<Self> {
+        let mut backend = Self::start_unready(options)?;
+        ready(&mut backend.process, backend.address)?;
+        Ok(backend)
+    }
+
+    /// Returns once it listens: its database may be away or not migrated.
+    pub fn start_unready(options: BackendOptions) -> Outcome<Self> {
         std::fs::create_dir_all(&options.data_dir).map_err(Trouble::io(format!(
             "making {}",
             options.data_dir.display()
         )))?;
-        let (process, address) = serve(&options)?;
+        let (process, address) = listen(&options)?;
         Ok(Self {
             options,
             process,
@@ -84,8 +91,8 @@ impl Backend {
 
     /// Starts it again on the same data, after [`stop`](Self::stop) or [`kill`](Self::kill).
     pub fn start_again(&mut self) -> Outcome<()> {
-        (self.process, self.address) = serve(&self.options)?;
-        Ok(())
+        (self.process, self.address) = listen(&self.options)?;
+        ready(&mut self.process, self.address)
     }
 
     /// An orderly end. `None`: it had to be killed.
@@ -155,7 +162,7 @@ impl Backend {
     }
 }
 
-fn serve(options: &BackendOptions) -> Outcome<(Process, SocketAddr)> {
+fn listen(options: &BackendOptions) -> Outcome<(Process, SocketAddr)> {
     let address_file = options.data_dir.join("harness.address");
     // One of an earlier start would be taken for this one's.
     if address_file.exists() {
@@ -179,6 +186,10 @@ fn serve(options: &BackendOptions) -> Outcome<(Process, SocketAddr)> {
         let address = text.trim().parse::<SocketAddr>();
         Ok(address.map_err(|_| "no address yet".to_owned()))
     })?;
+    Ok((process, address))
+}
+
+fn ready(process: &mut Process, address: SocketAddr) -> Outcome<()> {
     wait::until_or("the backend to be ready", || {
         process.check()?;
         Ok(match Request::get("/readyz").send(address) {
@@ -186,8 +197,7 @@ fn serve(options: &BackendOptions) -> Outcome<(Process, SocketAddr)> {
             Ok(answer) => Err(format!("/readyz: {} {}", answer.status, answer.text())),
             Err(error) => Err(format!("/readyz: {error}")),
         })
-    })?;
-    Ok((process, address))
+    })
 }
 
 fn environment(options: &BackendOptions) -> Vec<(OsString, OsString)> {

@@ -62,11 +62,11 @@ pub struct BenchConfig {
 
 impl BenchConfig {
     pub fn read() -> Outcome<Self> {
-        let rounds = number("KRAITER_BENCH_ROUNDS", 5.0)?;
+        let rounds = number("KRAITER_BENCH_ROUNDS", 9.0)?;
         Ok(Self {
             suite: variable("SUITE"),
             rounds: rounds.max(3.0) as usize,
-            seconds: number("KRAITER_BENCH_SECONDS", 3.0)?,
+            seconds: number("KRAITER_BENCH_SECONDS", 1.5)?,
         })
     }
 }

@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 
 use crate::artifacts;
 use crate::trouble::{Outcome, Trouble};
+use crate::wait;
 
 pub use kraiter_backend::private_postgres::{Durability, StopMode};
 
@@ -49,6 +50,31 @@ impl Shared {
         self.cluster.run("postgres", &copy)?;
         self.cluster.url(&name)
     }
+}
+
+/// Runs statements on the database at `url`.
+pub fn execute(url: &str, statements: &str) -> Outcome<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Trouble::io("making a runtime"))?;
+    run_on(&runtime, url, statements)
+}
+
+fn run_on(runtime: &Runtime, url: &str, statements: &str) -> Outcome<()> {
+    let run = async {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+        let work = async {
+            let result = client.batch_execute(statements).await;
+            drop(client);
+            result
+        };
+        let (result, _) = tokio::join!(work, connection);
+        result
+    };
+    runtime
+        .block_on(run)
+        .map_err(|error| trouble(statements, error))
 }
 
 fn migrate(url: &str) -> Outcome<()> {
@@ -198,19 +224,14 @@ impl Server {
 
     fn run(&self, database: &str, statement: &str) -> Outcome<()> {
         let url = self.url(database)?;
-        let run = async {
-            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
-            let work = async {
-                let result = client.batch_execute(statement).await;
-                drop(client);
-                result
-            };
-            let (result, _) = tokio::join!(work, connection);
-            result
-        };
-        self.runtime
-            .block_on(run)
-            .map_err(|error| trouble(statement, error))
+        run_on(&self.runtime, &url, statement)
+    }
+
+    /// After a kill, its orphans hold on to the shared memory for a moment.
+    fn up_again(&mut self) -> Outcome<()> {
+        wait::until("Postgres to start again", || {
+            self.up().map_err(|error| error.to_string())
+        })
     }
 
     fn restart(&mut self, mode: StopMode) -> Outcome<()> {
@@ -218,7 +239,7 @@ impl Server {
             let stop = self.runtime.block_on(postgres.stop(mode));
             stop.map_err(|error| trouble("stopping Postgres", error))?;
         }
-        self.up()
+        self.up_again()
     }
 }
 

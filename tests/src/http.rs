@@ -14,6 +14,7 @@ pub struct Request {
     path: Vec<u8>,
     headers: Vec<(String, Vec<u8>)>,
     body: Option<Vec<u8>>,
+    chunk_bytes: Option<usize>,
 }
 
 impl Request {
@@ -23,6 +24,7 @@ impl Request {
             path: path.into(),
             headers: Vec::new(),
             body: None,
+            chunk_bytes: None,
         }
     }
 
@@ -39,6 +41,12 @@ impl Request {
     pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self.header("content-type", content_type)
+    }
+
+    /// Sends the body in chunks of that many bytes, without saying its length first.
+    pub fn in_chunks_of(mut self, bytes: usize) -> Self {
+        self.chunk_bytes = Some(bytes.max(1));
+        self
     }
 
     /// The bytes on the wire. With `keep_alive` the peer may keep the connection open.
@@ -60,14 +68,26 @@ impl Request {
         for (name, value) in &self.headers {
             line(name, value);
         }
-        if let Some(body) = &self.body {
-            line("content-length", body.len().to_string().as_bytes());
+        match (&self.body, self.chunk_bytes) {
+            (Some(_), Some(_)) => line("transfer-encoding", b"chunked"),
+            (Some(body), None) => line("content-length", body.len().to_string().as_bytes()),
+            (None, _) => {}
         }
         if !keep_alive {
             line("connection", b"close");
         }
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(self.body.as_deref().unwrap_or_default());
+        let body = self.body.as_deref().unwrap_or_default();
+        let Some(chunk_bytes) = self.chunk_bytes else {
+            out.extend_from_slice(body);
+            return out;
+        };
+        for chunk in body.chunks(chunk_bytes) {
+            out.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            out.extend_from_slice(chunk);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"0\r\n\r\n");
         out
     }
 
@@ -196,7 +216,8 @@ pub(crate) fn read_chunks(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
     }
 }
 
-fn read_response(from: &mut impl BufRead, to_head: bool) -> io::Result<Response> {
+/// What a server answers to a request that was written by hand.
+pub fn read_response(from: &mut impl BufRead, to_head: bool) -> io::Result<Response> {
     let status_line = read_line(from)?;
     let status = status_line.split(|&byte| byte == b' ').nth(1);
     let status = status.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());

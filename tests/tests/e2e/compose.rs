@@ -114,6 +114,8 @@ fn every_variable_of_the_backend_is_one_that_it_reads() {
         .args(["serve", "--help"])
         .output();
     let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    // Lines are broken anywhere.
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     let compose = compose();
     for service in ["backend", "edge-keys"] {
         let environment = compose["services"][service]["environment"]

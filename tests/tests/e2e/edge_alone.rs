@@ -7,6 +7,7 @@ use kraiter_tests::envoy::{Envoy, EnvoyOptions};
 use kraiter_tests::envoy_config::EnvoyConfig;
 use kraiter_tests::forge::Forge;
 use kraiter_tests::http::Request;
+use kraiter_tests::process;
 use kraiter_tests::stack::{ANY_PORT, test_folder};
 use kraiter_tests::trouble::Outcome;
 use kraiter_tests::wait;
@@ -65,6 +66,22 @@ impl Edge {
         let batches = self.collector.batches();
         let accepted = batches.iter().filter(|batch| batch.accepted);
         accepted.flat_map(lines_of).collect()
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        let folder = self.envoy.log().parent().unwrap().to_owned();
+        if std::thread::panicking() {
+            eprintln!(
+                "--- {}\n{}",
+                folder.display(),
+                process::tail(self.envoy.log())
+            );
+        } else {
+            self.envoy.process().kill();
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }
 

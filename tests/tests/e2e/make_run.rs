@@ -63,6 +63,15 @@ impl Run {
         }
     }
 
+    /// Waits for its first sign of life; what a killed stack left is cleared by then.
+    fn started(&self) {
+        wait::until("the first sign of life", || match self.text() {
+            text if text.contains("starting") => Ok(()),
+            text => Err(text),
+        })
+        .unwrap();
+    }
+
     /// Waits for the file that says that the stack answers, and reads it.
     fn up(&mut self) -> Api {
         let file = self.data_dir.join("dev.env");
@@ -263,11 +272,7 @@ fn started_with_sigint_ignored_it_still_ends_on_sigint() {
 fn a_signal_while_it_starts_ends_it_as_well() {
     let folder = test_folder("make-run-early").unwrap();
     let mut run = Run::start(&folder, free_ports());
-    wait::until("the first sign of life", || match run.text() {
-        text if text.contains("starting") => Ok(()),
-        text => Err(text),
-    })
-    .unwrap();
+    run.started();
     killpg(run.pid(), Signal::SIGTERM).unwrap();
     assert!(run.ended().success(), "{}", run.text());
     run.leaves_nothing();
@@ -312,6 +317,30 @@ fn a_port_in_use_is_named_with_the_variable_that_moves_it() {
 }
 
 #[test]
+fn a_second_stack_on_the_same_folder_is_refused_and_the_first_goes_on() {
+    let folder = test_folder("make-run-twice").unwrap();
+    let other_output = test_folder("make-run-twice-second").unwrap();
+    let mut first = Run::start(&folder, free_ports());
+    let api = first.up();
+    let data_dir = format!("KRAITER_DATA_DIR={}", first.data_dir.display());
+    let command = ["env", data_dir.as_str(), env!("CARGO_BIN_EXE_stack")];
+    let mut second = Run::start_by(&command, &other_output, free_ports());
+    assert!(!second.ended().success());
+    assert!(
+        second.text().contains("KRAITER_DATA_DIR"),
+        "{}",
+        second.text()
+    );
+    assert_eq!(first.up().key, api.key);
+    assert_eq!(api.get("/settings").unwrap().status, 200);
+    killpg(first.pid(), Signal::SIGINT).unwrap();
+    assert!(first.ended().success(), "{}", first.text());
+    for folder in [folder, other_output] {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+#[test]
 fn a_child_that_dies_is_named_with_its_log_and_the_rest_is_stopped() {
     let folder = test_folder("make-run-died").unwrap();
     let mut run = Run::start(&folder, free_ports());
@@ -353,6 +382,7 @@ fn a_killed_stack_leaves_no_process_behind() {
     .unwrap();
     // The next start takes over what the killed one left.
     let mut next = Run::start(&folder, free_ports());
+    next.started();
     next.up();
     killpg(next.pid(), Signal::SIGINT).unwrap();
     assert!(next.ended().success(), "{}", next.text());

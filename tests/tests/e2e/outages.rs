@@ -117,6 +117,15 @@ fn a_batch_that_comes_again_is_known_line_by_line() {
     assert_eq!(platform.counts("ada@example.com"), [1, 65, 0]);
 }
 
+/// Ends the load of a test, however the test ends.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Posts batches of ten until told to stop. Gives how many events were acknowledged, and the
 /// batches of which it is not known whether they were taken.
 fn keep_posting(ingest: &Ingest, pixel: &str, seed: u8, stop: &AtomicBool) -> (u64, Vec<String>) {
@@ -150,6 +159,7 @@ fn a_killed_backend_loses_nothing_that_it_acknowledged() {
         let ingest = Ingest::of(&platform.stack);
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            let loading = Stop(&stop);
             let posting: Vec<_> = (0..4)
                 .map(|n| {
                     scope.spawn({
@@ -169,7 +179,7 @@ fn a_killed_backend_loses_nothing_that_it_acknowledged() {
             })
             .unwrap();
             platform.stack.backend.kill();
-            stop.store(true, Ordering::Relaxed);
+            drop(loading);
             for posted in posting {
                 let (acknowledged, unknown) = posted.join().unwrap();
                 sure += acknowledged;
@@ -234,6 +244,7 @@ fn postgres_restarted_under_load_costs_neither_an_answer_nor_an_event() {
             .unwrap()
     };
     let [opened, clicked] = std::thread::scope(|scope| {
+        let loading = Stop(&stop);
         let opening = scope.spawn(|| load(&pixel, 200));
         let clicking = scope.spawn(|| load(&click, 302));
         for mode in [StopMode::Fast, StopMode::Kill, StopMode::Kill] {
@@ -252,7 +263,7 @@ fn postgres_restarted_under_load_costs_neither_an_answer_nor_an_event() {
             now => Err(format!("{now}")),
         })
         .unwrap();
-        stop.store(true, Ordering::Relaxed);
+        drop(loading);
         [opening.join().unwrap(), clicking.join().unwrap()]
     });
     stack.delivered(opened + clicked).unwrap();

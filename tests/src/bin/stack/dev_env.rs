@@ -1,10 +1,12 @@
 //! `dev.env`: how scripts find a running stack. It is there while the stack answers, and no longer.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions, TryLockError};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use kraiter_tests::api::Api;
+use kraiter_tests::config::DATA_DIR;
 use kraiter_tests::stack::Stack;
 use kraiter_tests::trouble::{Outcome, Trouble};
 
@@ -36,6 +38,37 @@ impl Drop for DevEnv {
     fn drop(&mut self) {
         // Whoever removed it before has done the work.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A killed stack could not remove its file; scripts that wait for one would take it for ours.
+pub(crate) fn remove_stale(data_dir: &Path) -> Outcome<()> {
+    let path = data_dir.join("dev.env");
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Trouble::io(format!("removing {}", path.display()))(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Two stacks on one folder would share a database and write each other's files. The lock goes
+/// with the process.
+pub(crate) fn only_stack_of(data_dir: &Path) -> Outcome<File> {
+    let path = data_dir.join("stack.lock");
+    let opening = format!("opening {}", path.display());
+    let lock = File::create(&path).map_err(Trouble::io(opening))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Trouble::Content {
+            path: data_dir.to_owned(),
+            problem: format!(
+                "another stack runs on this folder; stop it or set {DATA_DIR} to another one"
+            ),
+        }),
+        Err(TryLockError::Error(error)) => {
+            Err(Trouble::io(format!("locking {}", path.display()))(error))
+        }
     }
 }
 

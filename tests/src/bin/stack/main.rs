@@ -56,6 +56,8 @@ fn keep_running(
     edge: SocketAddr,
     stop: &Receiver<()>,
 ) -> Outcome<()> {
+    let _alone = dev_env::only_stack_of(data_dir)?;
+    dev_env::remove_stale(data_dir)?;
     let mut options = StackOptions::in_folder(data_dir.join("run"));
     options.data_dir = data_dir.to_owned();
     options.api = api;
