@@ -63,7 +63,13 @@ impl FromStr for Email {
                 })
             }
             Ok(_) => Err(format!("{text:?} is not an email address: it is too long")),
-            Err(error) => Err(format!("{text:?} is not an email address: {error}")),
+            Err(error) => {
+                let why = error.to_string();
+                Err(format!(
+                    "{text:?} is not an email address: {}",
+                    why.trim_end_matches('.')
+                ))
+            }
         }
     }
 }

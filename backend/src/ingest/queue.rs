@@ -128,29 +128,50 @@ async fn write_groups(
     }
 }
 
-async fn write_group(mut group: Vec<Job>, pool: &Pool, partitions: &Partitions) {
-    let batches: Vec<Vec<EdgeEvent>> = group
+async fn write_group(mut jobs: Vec<Job>, pool: &Pool, partitions: &Partitions) {
+    let batches = jobs
         .iter_mut()
         .map(|job| std::mem::take(&mut job.events))
         .collect();
+    let group = store::Group::new(batches);
+    metrics::histogram!("kraiter_ingest_group_events").record(group.len() as f64);
     let start = std::time::Instant::now();
-    let prepared = store::Group::new(batches);
-    metrics::histogram!("kraiter_ingest_group_events").record(prepared.len() as f64);
-    match write_with_retries(&prepared, pool, partitions).await {
+    match write_with_retries(&group, pool, partitions).await {
         Ok(outcomes) => {
             metrics::histogram!("kraiter_ingest_commit_seconds")
                 .record(start.elapsed().as_secs_f64());
-            for (job, outcome) in group.into_iter().zip(outcomes) {
-                // A client that hung up sends its batch again and gets duplicates.
-                let _ = job.answer.send(Some(outcome));
+            for (job, outcome) in jobs.into_iter().zip(outcomes) {
+                job.answer(Some(outcome));
+            }
+        }
+        // Something in it cannot be stored: the batches it came with are tried one by one, so that
+        // only the one at fault stays behind.
+        Err(error) if !error.is_transient() && jobs.len() > 1 => {
+            tracing::error!(%error, events = group.len(), "a group of events cannot be stored together");
+            for (job, batch) in jobs.into_iter().zip(group.into_batches()) {
+                match write_with_retries(&batch, pool, partitions).await {
+                    Ok(outcomes) => job.answer(outcomes.first().copied()),
+                    Err(error) => job.answer_failure(&error, batch.len()),
+                }
             }
         }
         Err(error) => {
-            tracing::warn!(%error, events = prepared.len(), "a group of events was not stored; its senders keep them");
-            for job in group {
-                let _ = job.answer.send(None);
+            for job in jobs {
+                job.answer_failure(&error, group.len());
             }
         }
+    }
+}
+
+impl Job {
+    fn answer(self, outcome: Option<Outcome>) {
+        // A client that hung up sends its batch again and gets duplicates.
+        let _ = self.answer.send(outcome);
+    }
+
+    fn answer_failure(self, error: &DatabaseError, events: usize) {
+        tracing::warn!(%error, events, "events were not stored; their sender keeps them");
+        self.answer(None);
     }
 }
 

@@ -47,6 +47,24 @@ impl Group {
     pub(super) fn len(&self) -> usize {
         self.events.len()
     }
+
+    /// A group for each request, in the order of the requests.
+    pub(super) fn into_batches(self) -> Vec<Self> {
+        let mut batches: Vec<Self> = self
+            .repeats
+            .iter()
+            .map(|repeats| Self {
+                events: Vec::new(),
+                repeats: vec![*repeats],
+            })
+            .collect();
+        for (request, event) in self.events {
+            if let Some(batch) = batches.get_mut(request) {
+                batch.events.push((0, event));
+            }
+        }
+        batches
+    }
 }
 
 /// Stores what is new of the group and counts it. Returns one outcome for each request.
