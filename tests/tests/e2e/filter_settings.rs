@@ -17,9 +17,14 @@ use crate::edge_alone::{Edge, options};
 fn refusal(name: &str, edit: impl FnOnce(&mut EnvoyConfig) -> Outcome<()>) -> String {
     let collector = Collector::start(Keep::Count).unwrap();
     let forge = Forge::new([0xED; 32], 7).unwrap();
-    match Envoy::start(options(name, &collector, &forge, edit)) {
+    let options = options(name, &collector, &forge, edit);
+    let folder = options.folder.clone();
+    match Envoy::start(options) {
         Ok(_) => panic!("{name}: Envoy took the configuration"),
-        Err(error) => error.to_string(),
+        Err(error) => {
+            std::fs::remove_dir_all(folder).unwrap();
+            error.to_string()
+        }
     }
 }
 
@@ -27,7 +32,9 @@ fn refusal(name: &str, edit: impl FnOnce(&mut EnvoyConfig) -> Outcome<()>) -> St
 fn envoy_finds_the_shipped_configuration_valid() {
     let collector = Collector::start(Keep::Count).unwrap();
     let forge = Forge::new([0xED; 32], 7).unwrap();
-    envoy::validate(&options("validate", &collector, &forge, |_| Ok(()))).unwrap();
+    let options = options("validate", &collector, &forge, |_| Ok(()));
+    envoy::validate(&options).unwrap();
+    std::fs::remove_dir_all(options.folder).unwrap();
 }
 
 #[test]
@@ -150,6 +157,8 @@ fn a_running_edge_keeps_its_configuration_when_it_is_handed_a_bad_one() {
         }
     })
     .unwrap();
+    drop(envoy);
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// The filter's settings as they stand in the listener.
