@@ -3,10 +3,6 @@
 //! Elements whose end tag HTML allows to leave out are closed as a browser closes them, so that a
 //! marker on a list item or a paragraph does not reach over its neighbours.
 
-use std::collections::HashMap;
-
-use super::markers::is_no_track;
-
 /// How far down an end tag looks for its element. Deeper ones are taken for strays, so that a
 /// mail of nothing but end tags costs linear time.
 const MAX_SEARCH: usize = 512;
@@ -108,11 +104,26 @@ struct Element {
     marked: bool,
 }
 
+struct Buckets([u32; 256]);
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+impl Buckets {
+    fn of(&mut self, name: Name) -> Option<&mut u32> {
+        self.0.get_mut((name.0 % 256) as usize)
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Ancestors {
     open: Vec<Element>,
-    /// How many elements of a name are open, so that a stray end tag needs no search.
-    counts: HashMap<Name, usize>,
+    /// How many elements are open whose name ends up in each bucket, so that few stray end tags
+    /// need a search.
+    counts: Buckets,
     marked: usize,
 }
 
@@ -122,22 +133,18 @@ impl Ancestors {
         self.marked > 0
     }
 
-    /// `attributes` are names and values of the start tag.
-    pub(super) fn start<'a>(
-        &mut self,
-        name: &[u8],
-        closed_itself: bool,
-        attributes: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-    ) {
+    /// A start tag, with or without a marker.
+    pub(super) fn start(&mut self, name: &[u8], closed_itself: bool, marked: bool) {
         let name = Name::of(name);
         self.close_implied(name);
         if closed_itself || VOID.contains(&name) {
             return;
         }
-        let marked = { attributes }.any(|(name, value)| is_no_track(name, value));
         self.marked += usize::from(marked);
         self.open.push(Element { name, marked });
-        *self.counts.entry(name).or_default() += 1;
+        if let Some(count) = self.counts.of(name) {
+            *count += 1;
+        }
     }
 
     pub(super) fn end(&mut self, name: &[u8]) {
@@ -163,8 +170,8 @@ impl Ancestors {
     /// Closes the innermost element with one of `names` and all that is open inside it, unless
     /// one of `stops` lies between.
     fn close_nearest(&mut self, names: &[Name], stops: &[Name]) {
-        let is_open = |name: &Name| self.counts.get(name).is_some_and(|count| *count > 0);
-        if !names.iter().any(is_open) {
+        let mut may_be_open = |name: &Name| self.counts.of(*name).is_some_and(|count| *count > 0);
+        if !names.iter().any(&mut may_be_open) {
             return;
         }
         let mut innermost = self.open.iter().enumerate().rev().take(MAX_SEARCH);
@@ -175,7 +182,7 @@ impl Ancestors {
         };
         for element in self.open.drain(keep..) {
             self.marked -= usize::from(element.marked);
-            if let Some(count) = self.counts.get_mut(&element.name) {
+            if let Some(count) = self.counts.of(element.name) {
                 *count -= 1;
             }
         }
@@ -191,13 +198,9 @@ mod tests {
         let mut ancestors = Ancestors::default();
         for tag in tags.split(' ') {
             let (sign, name) = tag.split_at(1);
-            let marker: &[(&[u8], &[u8])] = match sign {
-                "*" => &[(b"data-no-track", b"")],
-                _ => &[],
-            };
             match sign {
                 "-" => ancestors.end(name.as_bytes()),
-                _ => ancestors.start(name.as_bytes(), false, marker.iter().copied()),
+                _ => ancestors.start(name.as_bytes(), false, sign == "*"),
             }
         }
         ancestors.no_track()
@@ -231,7 +234,7 @@ mod tests {
     fn strays_by_the_hundred_thousand_cost_linear_time() {
         let mut ancestors = Ancestors::default();
         for _ in 0..100_000 {
-            ancestors.start(b"div", false, std::iter::empty());
+            ancestors.start(b"div", false, false);
         }
         for _ in 0..100_000 {
             ancestors.end(b"span");

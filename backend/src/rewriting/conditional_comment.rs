@@ -43,7 +43,7 @@ pub(super) fn inside(html: &[u8], comment: Range<usize>) -> Option<Range<usize>>
     let opened = memmem::find(token, b"]>")? + 2;
     let shown = token.get(opened..)?;
     find_last_href(shown)?;
-    let closed = rfind_ignoring_case(shown, b"<![endif]").unwrap_or(shown.len());
+    let closed = find_endif(shown).unwrap_or(shown.len());
     Some(comment.start + opened..comment.start + opened + closed)
 }
 
@@ -83,12 +83,15 @@ pub(super) fn has_href(text: &[u8]) -> bool {
     find_last_href(text).is_some()
 }
 
-fn rfind_ignoring_case(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len())
-        .rposition(|window| window.eq_ignore_ascii_case(wanted))
+/// Where the last `<![endif]` of `text` starts.
+fn find_endif(text: &[u8]) -> Option<usize> {
+    memchr::memrchr_iter(b'<', text).find(|&start| {
+        text.get(start..)
+            .is_some_and(|rest| starts_with_ignoring_case(rest, b"<![endif]"))
+    })
 }
 
-pub(super) fn starts_with_ignoring_case(text: &[u8], start: &[u8]) -> bool {
+fn starts_with_ignoring_case(text: &[u8], start: &[u8]) -> bool {
     text.get(..start.len())
         .is_some_and(|text| text.eq_ignore_ascii_case(start))
 }

@@ -62,41 +62,49 @@ pub(super) struct Findings {
     pub(super) regions: Vec<Region>,
     /// Comments that were lexed, whole.
     pub(super) comments: Vec<Range<usize>>,
+    /// How many no-track markers there may be in tags of links.
+    pub(super) markers_on_links: usize,
 }
 
 /// Reads `html` once. `pixel_source` is what the `src` of a pixel of ours starts with.
 pub(super) fn read(html: &str, pixel_source: &str) -> Result<Document, RewriteError> {
-    let bytes = html.as_bytes();
-    let comments = conditional_comment::candidates(bytes);
-    let walk = walk_over(bytes, pixel_source);
-    let mut found = Findings::default();
-    read_windows(&walk, &comments, &mut found)?;
-    if !saw_all(&comments, &found.comments) {
-        // What looked like a conditional comment is none, or what looked like the tag before it
-        // is none. Only lexing all of it tells which.
-        found = Findings::default();
-        read_whole(&walk, &mut found)?;
-    }
-    let in_order = found.document.links.len();
-    while let Some(region) = found.regions.pop() {
-        read_region(&walk, &region, &mut found)?;
-    }
-    if found.document.links.len() > in_order {
-        found.document.links.sort_by_key(|link| link.value.start());
+    let html = html.as_bytes();
+    let comments = conditional_comment::candidates(html);
+    let markers = markers::occurrences(html);
+    let mut walk = walk_over(html, &markers, pixel_source);
+    let mut found = read_all(&walk, &comments)?;
+    if found.markers_on_links < markers.len() {
+        // A marker on something else, or what looks like one.
+        walk.minds_ancestors = true;
+        found = read_all(&walk, &comments)?;
     }
     Ok(found.document)
 }
 
-fn walk_over<'h>(html: &'h [u8], pixel_source: &'h str) -> Walk<'h> {
+fn walk_over<'h>(html: &'h [u8], markers: &'h [usize], pixel_source: &'h str) -> Walk<'h> {
     let may_have_pixel = memchr::memmem::find(html, pixel_source.as_bytes()).is_some();
     Walk {
         html,
         offset: 0,
         depth: Depth::Mail,
-        markers: markers::may_occur(html),
+        markers,
+        minds_ancestors: false,
         inherited_no_track: false,
         pixel_source: may_have_pixel.then_some(pixel_source),
     }
+}
+
+fn read_all(walk: &Walk<'_>, comments: &[Range<usize>]) -> Result<Findings, RewriteError> {
+    let mut found = Findings::default();
+    read_windows(walk, comments, &mut found)?;
+    if !saw_all(comments, &found.comments) {
+        // What looked like a conditional comment is none, or what looked like the tag before it
+        // is none. Only lexing all of it tells which.
+        found = Findings::default();
+        read_whole(walk, &mut found)?;
+    }
+    read_regions(walk, &mut found)?;
+    Ok(found)
 }
 
 /// Scans for tags, and lexes from the tag before each comment to the end of that comment.
@@ -149,6 +157,17 @@ fn probe_end(
     progress.enter(Stage::Probing);
     tokenizer.write(b"<wbr>")?;
     tokenizer.end()
+}
+
+fn read_regions(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteError> {
+    let in_order = found.document.links.len();
+    while let Some(region) = found.regions.pop() {
+        read_region(walk, &region, found)?;
+    }
+    if found.document.links.len() > in_order {
+        found.document.links.sort_by_key(|link| link.value.start());
+    }
+    Ok(())
 }
 
 fn read_region(walk: &Walk<'_>, region: &Region, found: &mut Findings) -> Result<(), RewriteError> {
@@ -208,7 +227,9 @@ mod tests {
             .map(|cut| html.floor_char_boundary(*cut))
             .collect();
         let html = html.as_bytes();
-        let walk = walk_over(html, PIXEL_SOURCE);
+        let markers = markers::occurrences(html);
+        let mut walk = walk_over(html, &markers, PIXEL_SOURCE);
+        walk.minds_ancestors = true;
         let mut found = Findings::default();
         let progress = Progress::new(Stage::Lexing);
         let mut tokenizer = Tokenizer::new(walk.controller(&progress, &mut found), html.len());
@@ -239,13 +260,12 @@ mod tests {
 
         #[test]
         fn scanning_finds_what_lexing_finds(html in mail()) {
-            let walk = walk_over(html.as_bytes(), PIXEL_SOURCE);
+            let markers = markers::occurrences(html.as_bytes());
+            let mut walk = walk_over(html.as_bytes(), &markers, PIXEL_SOURCE);
+            walk.minds_ancestors = true;
             let mut exact = Findings::default();
             read_whole(&walk, &mut exact).unwrap();
-            while let Some(region) = exact.regions.pop() {
-                read_region(&walk, &region, &mut exact).unwrap();
-            }
-            exact.document.links.sort_by_key(|link| link.value.start());
+            read_regions(&walk, &mut exact).unwrap();
             prop_assert_eq!(read(&html, PIXEL_SOURCE).unwrap(), exact.document);
         }
     }

@@ -17,8 +17,8 @@ const NO_TRACK: [(&str, Option<&str>); 10] = [
 
 pub(super) const UNSUBSCRIBE: &[u8] = b"data-kraiter-unsubscribe";
 
-/// Ends of the names above, found by the `k` in them, the rarest letter they share.
-const ENDS: [&[u8]; 3] = [b"-track", b"clicktrack", b"skip-click"];
+/// One of these is in each name above, up to the last `k`, the rarest letter they share.
+const PARTS: [&[u8]; 4] = [b"no-track", b"disable-track", b"clicktrack", b"skip-click"];
 
 pub(super) fn is_no_track(name: &[u8], value: &[u8]) -> bool {
     NO_TRACK.iter().any(|(marker, wanted)| {
@@ -28,19 +28,22 @@ pub(super) fn is_no_track(name: &[u8], value: &[u8]) -> bool {
     })
 }
 
-/// Whether a marker may be in the mail. Most mails have none, and then nobody needs to look at
-/// the attributes of every element.
-pub(super) fn may_occur(html: &[u8]) -> bool {
-    memchr::memchr2_iter(b'k', b'K', html).any(|at| {
-        let until = html.get(..=at).unwrap_or_default();
-        ENDS.iter().any(|end| {
+/// Where markers may be in the mail, ascending. Most mails have none, and then nobody needs to
+/// look at any attribute but `href`.
+pub(super) fn occurrences(html: &[u8]) -> Vec<usize> {
+    let ends_a_part = |at: &usize| {
+        let until = html.get(..=*at).unwrap_or_default();
+        PARTS.iter().any(|part| {
             until
                 .len()
-                .checked_sub(end.len())
+                .checked_sub(part.len())
                 .and_then(|start| until.get(start..))
-                .is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+                .is_some_and(|tail| tail.eq_ignore_ascii_case(part))
         })
-    })
+    };
+    memchr::memchr2_iter(b'k', b'K', html)
+        .filter(ends_a_part)
+        .collect()
 }
 
 #[cfg(test)]
@@ -50,10 +53,11 @@ mod tests {
     #[test]
     fn the_quick_look_misses_no_marker() {
         for (marker, _) in NO_TRACK {
-            assert!(may_occur(marker.as_bytes()), "{marker}");
-            assert!(may_occur(marker.to_uppercase().as_bytes()), "{marker}");
+            assert_eq!(occurrences(marker.as_bytes()).len(), 1, "{marker}");
+            let upper = marker.to_uppercase();
+            assert_eq!(occurrences(upper.as_bytes()).len(), 1, "{marker}");
         }
-        assert!(!may_occur(b"track skip click data-kraiter"));
+        assert!(occurrences(b"track skip click -track data-kraiter").is_empty());
     }
 
     #[test]

@@ -67,8 +67,10 @@ pub(super) struct Walk<'h> {
     /// Where `html` starts in the mail.
     pub(super) offset: usize,
     pub(super) depth: Depth,
-    /// No-track markers may occur, so every element's attributes are looked at.
-    pub(super) markers: bool,
+    /// Where no-track markers may be in the mail.
+    pub(super) markers: &'h [usize],
+    /// Some of them may stand on elements around links, so it matters what is open.
+    pub(super) minds_ancestors: bool,
     pub(super) inherited_no_track: bool,
     /// Given if the mail may hold a pixel of ours: what its `src` starts with.
     pub(super) pixel_source: Option<&'h str>,
@@ -98,6 +100,25 @@ impl<'h> Walk<'h> {
         let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0C | b'/' | b'>');
         let end = rest.iter().position(ends).unwrap_or(rest.len());
         rest.get(..end).unwrap_or_default()
+    }
+
+    /// How many markers there may be in a tag.
+    fn markers_in(&self, tag: &Range<usize>) -> usize {
+        let until = |at: usize| {
+            let at = self.offset + at;
+            self.markers.partition_point(|marker| *marker < at)
+        };
+        match self.markers.is_empty() {
+            true => 0,
+            false => until(tag.end) - until(tag.start),
+        }
+    }
+
+    fn is_marked(&self, tag: &StartTag<'_>) -> bool {
+        tag.attributes().iter().any(|attribute| {
+            let value = self.attribute_value(attribute);
+            markers::is_no_track(self.attribute_name(attribute), value)
+        })
     }
 
     fn attribute_name(&self, attribute: &Attribute<'_>) -> &'h [u8] {
@@ -135,17 +156,16 @@ impl<'h> Controller<'h, '_> {
     fn start_tag(&mut self, tag: &StartTag<'_>) {
         let at = tag.source_location().bytes();
         let name = self.walk.name(at.start + 1);
-        if self.walk.markers {
-            let walk = self.walk;
-            let attributes = tag.attributes().iter();
-            let attributes = attributes.map(|a| (walk.attribute_name(a), walk.attribute_value(a)));
+        let marked = self.walk.markers_in(&at) > 0 && self.walk.is_marked(tag);
+        if self.walk.minds_ancestors {
             let foreign = tag.namespace_uri() != HTML_NAMESPACE;
             let closed_itself = foreign && tag.self_closing();
-            self.ancestors.start(name, closed_itself, attributes);
+            self.ancestors.start(name, closed_itself, marked);
         }
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         if is("a") || is("area") || VML_LINKS.iter().any(|link| is(link)) {
-            self.link(tag);
+            self.found.markers_on_links += self.walk.markers_in(&at);
+            self.link(tag, marked);
         } else if is("body") && self.walk.depth == Depth::Mail {
             self.found.document.body_start.get_or_insert(at.end);
         } else if is("img") {
@@ -153,9 +173,8 @@ impl<'h> Controller<'h, '_> {
         }
     }
 
-    fn link(&mut self, tag: &StartTag<'_>) {
+    fn link(&mut self, tag: &StartTag<'_>, marked: bool) {
         let mut value = None;
-        let mut no_track = self.no_track();
         let mut unsubscribe = false;
         for attribute in tag.attributes() {
             let name = self.walk.attribute_name(attribute);
@@ -170,15 +189,12 @@ impl<'h> Controller<'h, '_> {
                     .any(|word| word.eq_ignore_ascii_case(b"unsubscribe"));
             } else if name.eq_ignore_ascii_case(markers::UNSUBSCRIBE) {
                 unsubscribe = true;
-            } else if self.walk.markers {
-                let value = self.walk.attribute_value(attribute);
-                no_track |= markers::is_no_track(name, value);
             }
         }
         if let Some(value) = value.map(|at| at.bytes()) {
             self.found.document.links.push(FoundLink {
                 value: Span::new(self.walk.offset + value.start..self.walk.offset + value.end),
-                no_track,
+                no_track: marked || self.no_track(),
                 unsubscribe,
             });
         }
@@ -199,7 +215,7 @@ impl<'h> Controller<'h, '_> {
 
     fn end_tag(&mut self, at: Range<usize>) {
         let name = self.walk.name(at.start + 2);
-        if self.walk.markers {
+        if self.walk.minds_ancestors {
             self.ancestors.end(name);
         }
         if self.walk.depth != Depth::Mail {
@@ -282,7 +298,7 @@ impl TransformController for Controller<'_, '_> {
             || matches!(name, LocalName::Bytes(_))
             || name == Tag::Body
             || (name == Tag::Img && self.walk.pixel_source.is_some())
-            || self.walk.markers;
+            || self.walk.minds_ancestors;
         if wanted {
             capture |= Capture::NEXT_START_TAG;
         }
@@ -294,7 +310,7 @@ impl TransformController for Controller<'_, '_> {
 
     fn handle_end_tag(&mut self, name: LocalName<'_>) -> Capture {
         let mut capture = self.standing();
-        if name == Tag::Body || name == Tag::Head || self.walk.markers {
+        if name == Tag::Body || name == Tag::Head || self.walk.minds_ancestors {
             capture |= Capture::NEXT_END_TAG;
         }
         capture
