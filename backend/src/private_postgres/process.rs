@@ -31,6 +31,10 @@ pub(super) struct Running {
 
 /// How long a server may take to come up: recovery after a crash replays what was not yet written.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// A server that was killed leaves processes behind which hold its memory for a moment longer, and
+/// while they do a new one refuses to start.
+const START_ATTEMPTS: u32 = 4;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -40,12 +44,26 @@ pub(super) async fn start(
     durability: Durability,
 ) -> Result<Running, PrivatePostgresError> {
     if let Some(running) = wait_for_other(cluster).await {
-        tracing::info!(
+        tracing::debug!(
             pid = running.pid,
             "using the database server that runs already"
         );
         return Ok(running);
     }
+    for _ in 1..START_ATTEMPTS {
+        if let Ok(running) = start_once(cluster, binaries, durability).await {
+            return Ok(running);
+        }
+        tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+    }
+    start_once(cluster, binaries, durability).await
+}
+
+async fn start_once(
+    cluster: &Cluster,
+    binaries: &Binaries,
+    durability: Durability,
+) -> Result<Running, PrivatePostgresError> {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
