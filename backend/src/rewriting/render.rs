@@ -15,6 +15,7 @@ pub const GMAIL_CLIP_BYTES: usize = 102_000;
 const USUAL_TOKEN_CHARS: usize = 160;
 
 /// Who the mail is for and who signs it.
+#[derive(Clone, Copy)]
 pub struct Recipient<'r> {
     pub signer: &'r TenantSigner,
     pub send: &'r SendId<'r>,
@@ -85,6 +86,12 @@ impl Plan<'_> {
     ) {
         rewritten.html.clear();
         rewritten.signed.clear();
+        // Signing copies the id, and an owned one would be allocated anew for each link.
+        let borrowed = SendId::parse(recipient.send.as_str());
+        let recipient = &Recipient {
+            send: borrowed.as_ref().unwrap_or(recipient.send),
+            ..*recipient
+        };
         let mut writer = Writer {
             plan: self,
             recipient,
