@@ -94,6 +94,11 @@ pub(crate) fn filter_folder() -> Option<PathBuf> {
     variable("KRAITER_FILTER_DIR").map(PathBuf::from)
 }
 
+/// A folder with HTML files of someone else's to rewrite as well.
+pub(crate) fn corpus_folder() -> Option<PathBuf> {
+    variable("KRAITER_CORPUS").map(PathBuf::from)
+}
+
 pub(crate) fn envoy_binary() -> Option<PathBuf> {
     variable("KRAITER_ENVOY").map(PathBuf::from)
 }

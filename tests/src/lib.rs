@@ -2,13 +2,14 @@
 //!
 //! `make run`, the end-to-end suite and the benches use the same [`stack::Stack`]: what a developer
 //! starts by hand is what the tests test. Nothing in here knows how the backend or the filter work
-//! inside.
+//! inside, [`invariants`] excepted, which calls the rewriting engine itself.
 
 pub mod api;
 pub mod artifacts;
 pub mod backend;
 pub mod collector;
 pub mod config;
+pub mod corpus;
 pub mod database;
 pub mod envoy;
 pub mod envoy_config;
@@ -16,6 +17,7 @@ pub mod fault_proxy;
 pub mod forge;
 pub mod http;
 pub mod http_server;
+pub mod invariants;
 pub mod load;
 pub mod process;
 pub mod stack;
