@@ -57,7 +57,7 @@ impl Reader {
         let secret = Secret::from_bytes(SECRET);
         let keyring = Keyring::new([(key, secret.clone())]).ok()?;
         let mut reader = Self {
-            base: TrackingBase::new(ORIGIN, "").ok()?,
+            base: TrackingBase::parse(ORIGIN, "").ok()?,
             signer: TenantSigner::new(key, &secret, TenantId::new(12)?),
             send: SendId::parse("snd_corpus").ok()?,
             verifier: Verifier::new(&keyring),

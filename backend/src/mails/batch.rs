@@ -96,7 +96,7 @@ impl Batch {
             )
         })??;
         let mut shared: Shared = body::parse(&first)?;
-        let base = tenant.settings.tracking_base().map_err(Problem::internal)?;
+        let base = tenant.settings.tracking_base();
         let options = shared.options.allowed_by(&tenant.settings);
         let html = shared.html.take();
         let read = |html| {

@@ -137,7 +137,7 @@ pub(crate) async fn post_rewrite(
     }
     .parse(now)?;
     let tenant = backend.tenant(caller.tenant).await?;
-    let base = tenant.settings.tracking_base().map_err(Problem::internal)?;
+    let base = tenant.settings.tracking_base();
     let options = request.options.allowed_by(&tenant.settings);
     let RewriteRequest {
         html,

@@ -1,5 +1,8 @@
 //! The public address under which a tenant's tracking URLs stand.
 
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// Why a text is no place for tracking URLs.
@@ -13,6 +16,89 @@ pub enum BaseError {
     Prefix { got: String },
 }
 
+/// Scheme, host and port that recipients reach the edge by, with no slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TrackingOrigin(String);
+
+impl TrackingOrigin {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// One-click unsubscribing is only honoured over https (RFC 8058).
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https:")
+    }
+}
+
+impl FromStr for TrackingOrigin {
+    type Err = BaseError;
+
+    fn from_str(text: &str) -> Result<Self, BaseError> {
+        let refused = || BaseError::Origin {
+            got: text.to_owned(),
+        };
+        let url = Url::parse(text).map_err(|_| refused())?;
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let anonymous = url.username().is_empty() && url.password().is_none();
+        if !matches!(url.scheme(), "http" | "https") || !bare || !anonymous {
+            return Err(refused());
+        }
+        Ok(Self(url.origin().ascii_serialization()))
+    }
+}
+
+impl TryFrom<String> for TrackingOrigin {
+    type Error = BaseError;
+
+    fn try_from(text: String) -> Result<Self, BaseError> {
+        text.parse()
+    }
+}
+
+/// Longest path prefix in bytes: it is paid in every link. The filter's limit is the same.
+const MAX_PREFIX_BYTES: usize = 128;
+
+/// What stands between the origin and `/o/`, `/c/` and `/u/`: empty, or like `/mail`. The edge has
+/// the same setting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PathPrefix(String);
+
+impl PathPrefix {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PathPrefix {
+    type Err = BaseError;
+
+    fn from_str(text: &str) -> Result<Self, BaseError> {
+        let path = text.trim_end_matches('/');
+        let allowed =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-' | '/');
+        let dotted = path.split('/').any(|part| matches!(part, "." | ".."));
+        let rooted = path.is_empty() || path.starts_with('/');
+        let short = path.len() <= MAX_PREFIX_BYTES;
+        if !rooted || dotted || !short || path.contains("//") || !path.chars().all(allowed) {
+            return Err(BaseError::Prefix {
+                got: text.to_owned(),
+            });
+        }
+        Ok(Self(path.to_owned()))
+    }
+}
+
+impl TryFrom<String> for PathPrefix {
+    type Error = BaseError;
+
+    fn try_from(text: String) -> Result<Self, BaseError> {
+        text.parse()
+    }
+}
+
 /// Origin and path prefix, without a slash at the end: `https://track.example.com/mail`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrackingBase {
@@ -22,42 +108,20 @@ pub struct TrackingBase {
 }
 
 impl TrackingBase {
-    /// `origin` is scheme, host and perhaps a port; `prefix` is empty or a path.
-    pub fn new(origin: &str, prefix: &str) -> Result<Self, BaseError> {
-        let refused = || BaseError::Origin {
-            got: origin.to_owned(),
-        };
-        let url = Url::parse(origin).map_err(|_| refused())?;
-        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        let anonymous = url.username().is_empty() && url.password().is_none();
-        if !matches!(url.scheme(), "http" | "https") || !bare || !anonymous {
-            return Err(refused());
+    pub fn new(origin: &TrackingOrigin, prefix: &PathPrefix) -> Self {
+        Self {
+            text: format!("{}{}", origin.0, prefix.0),
+            origin_bytes: origin.0.len(),
         }
-        let mut text = url.origin().ascii_serialization();
-        let origin_bytes = text.len();
-        let prefix_path = prefix.trim_end_matches('/');
-        let allowed =
-            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-' | '/');
-        let dotted = prefix_path
-            .split('/')
-            .any(|part| matches!(part, "." | ".."));
-        let rooted = prefix_path.is_empty() || prefix_path.starts_with('/');
-        if !rooted || dotted || prefix_path.contains("//") || !prefix_path.chars().all(allowed) {
-            return Err(BaseError::Prefix {
-                got: prefix.to_owned(),
-            });
-        }
-        text.push_str(prefix_path);
-        Ok(Self { text, origin_bytes })
+    }
+
+    /// Reads both from text.
+    pub fn parse(origin: &str, prefix: &str) -> Result<Self, BaseError> {
+        Ok(Self::new(&origin.parse()?, &prefix.parse()?))
     }
 
     pub fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// One-click unsubscribing is only honoured over https (RFC 8058).
-    pub fn is_https(&self) -> bool {
-        self.text.starts_with("https:")
     }
 
     /// Whether `url` is a tracking URL of this base already, whoever it was signed for.
@@ -88,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_base_is_an_origin_and_a_path() {
-        let base = |origin, prefix| TrackingBase::new(origin, prefix).map(|base| base.text);
+        let base = |origin, prefix| TrackingBase::parse(origin, prefix).map(|base| base.text);
         assert_eq!(
             base("https://Track.Example.com/", "").as_deref(),
             Ok("https://track.example.com")
@@ -114,7 +178,7 @@ mod tests {
 
     #[test]
     fn only_its_own_urls_are_recognised() {
-        let base = TrackingBase::new("https://t.example", "/m").unwrap();
+        let base = TrackingBase::parse("https://t.example", "/m").unwrap();
         for url in [
             "https://t.example/m/c/AQE",
             "HTTPS://T.Example/m/o/AQE.gif",

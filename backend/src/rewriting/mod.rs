@@ -38,7 +38,7 @@ mod tokenizer;
 mod unsubscribe;
 mod walk;
 
-pub use base::{BaseError, TrackingBase};
+pub use base::{BaseError, PathPrefix, TrackingBase, TrackingOrigin};
 pub use error::RewriteError;
 pub use judgement::SkipReason;
 pub use options::{Options, PixelPosition};

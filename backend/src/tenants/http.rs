@@ -88,10 +88,15 @@ pub(crate) async fn patch_settings(
     body: Body,
 ) -> Result<Answer<Settings>, Problem> {
     let change: SettingsChange = body.json().await?;
-    let client = connect(&backend.pool).await?;
-    backend.tenants.forget(caller.tenant);
-    let settings = change.apply(&backend.tenant(caller.tenant).await?.settings);
-    store::update_settings(&**client, caller.tenant, &settings).await?;
+    let mut client = connect(&backend.pool).await?;
+    let tx = client.transaction().await?;
+    // Locked, so that two who change different settings at once both have their way.
+    let tenant = store::lock(&*tx, caller.tenant)
+        .await?
+        .ok_or_else(|| Problem::internal("an API key's tenant does not exist"))?;
+    let settings = change.apply(&tenant.settings);
+    store::update_settings(&*tx, caller.tenant, &settings).await?;
+    tx.commit().await?;
     backend.tenants.forget(caller.tenant);
     Ok(Answer(settings))
 }

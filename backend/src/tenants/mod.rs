@@ -8,12 +8,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use kraiter_wire::{Destination, TenantId};
+use kraiter_wire::TenantId;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::rewriting::{BaseError, TrackingBase};
+use crate::rewriting::TrackingBase;
 
+pub(crate) use crate::rewriting::{PathPrefix, TrackingOrigin};
 pub(crate) use directory::TenantDirectory;
 
 #[derive(Clone, Debug)]
@@ -47,11 +48,8 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Where the tenant's tracked URLs stand.
-    pub(crate) fn tracking_base(&self) -> Result<TrackingBase, BaseError> {
-        TrackingBase::new(
-            self.tracking_origin.as_str(),
-            self.tracking_path_prefix.as_str(),
-        )
+    pub(crate) fn tracking_base(&self) -> TrackingBase {
+        TrackingBase::new(&self.tracking_origin, &self.tracking_path_prefix)
     }
 }
 
@@ -172,113 +170,9 @@ impl fmt::Display for TenantName {
     }
 }
 
-macro_rules! text_newtype {
-    ($name:ident) => {
-        impl $name {
-            pub(crate) fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?
-                    .parse()
-                    .map_err(serde::de::Error::custom)
-            }
-        }
-    };
-}
-
-/// Scheme, host and port that recipients reach the edge by: no path, no slash at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct TrackingOrigin(String);
-text_newtype!(TrackingOrigin);
-
-impl TrackingOrigin {
-    pub(crate) fn is_https(&self) -> bool {
-        self.0.starts_with("https://")
-    }
-}
-
-impl FromStr for TrackingOrigin {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| {
-            format!("{text:?} is not an origin ({why}); it looks like https://click.example.com")
-        };
-        let url = url::Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(wrong("the scheme is http or https"));
-        }
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("an origin has no path, query or fragment"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("an origin has no user name"));
-        }
-        let origin = url.origin().ascii_serialization();
-        Destination::parse(origin.as_str()).map_err(|error| wrong(&error.to_string()))?;
-        Ok(Self(origin))
-    }
-}
-
-/// Empty, or like `/t`: what stands before `/o/`, `/c/` and `/u/`. The edge has the same setting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct PathPrefix(String);
-text_newtype!(PathPrefix);
-
-impl FromStr for PathPrefix {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let segment = |s: &str| {
-            !s.is_empty()
-                && s != "."
-                && s != ".."
-                && s.chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~'))
-        };
-        let valid = match text.strip_prefix('/') {
-            None => text.is_empty(),
-            Some(rest) => text.len() <= 64 && rest.split('/').all(segment),
-        };
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(format!(
-                "{text:?} is not a path prefix; leave it empty or write it like /t"
-            ))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_origin_is_scheme_host_and_port_only() {
-        let parse = |text: &str| text.parse::<TrackingOrigin>().map(|origin| origin.0);
-        assert_eq!(
-            parse("https://Click.Example.com/").unwrap(),
-            "https://click.example.com"
-        );
-        assert_eq!(
-            parse("http://127.0.0.1:10000").unwrap(),
-            "http://127.0.0.1:10000"
-        );
-        for wrong in [
-            "click.example.com",
-            "ftp://a",
-            "https://a/b",
-            "https://a?b",
-            "https://u@a",
-        ] {
-            assert!(parse(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn addresses_are_kept_as_the_tenant_says() {
@@ -294,15 +188,5 @@ mod tests {
             Some("2001:db8:1::".parse().unwrap())
         );
         assert_eq!(AddressMode::None.apply(v6), None);
-    }
-
-    #[test]
-    fn a_path_prefix_has_one_form() {
-        for right in ["", "/t", "/mail/t"] {
-            assert!(right.parse::<PathPrefix>().is_ok(), "{right}");
-        }
-        for wrong in ["t", "/", "/t/", "//t", "/../t", "/a b", "/ü"] {
-            assert!(wrong.parse::<PathPrefix>().is_err(), "{wrong}");
-        }
     }
 }

@@ -1,9 +1,10 @@
 //! Tenants in Postgres.
 
+use anyhow::Context;
 use kraiter_wire::TenantId;
 use tokio_postgres::{GenericClient, Row};
 
-use super::{AddressMode, Settings, Tenant, TenantName, TrackingOrigin};
+use super::{Days, Settings, Tenant, TenantName, TrackingOrigin};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 
@@ -13,30 +14,29 @@ const COLUMNS: &str = "id, name, created_at, tracking_origin, tracking_path_pref
 /// What Postgres holds is what was checked before it was written, so a row that cannot be read
 /// was changed by other hands; it is left out with a log line.
 fn read(row: &Row) -> Option<Tenant> {
-    let tenant = (|| {
+    let tenant: anyhow::Result<Tenant> = (|| {
         let id = u32::try_from(row.get::<_, i32>(0))
             .ok()
             .and_then(TenantId::new);
-        Ok::<_, String>(Tenant {
-            id: id.ok_or("the id is not positive")?,
-            name: row.get::<_, &str>(1).parse()?,
+        let text = |column| row.get::<_, &str>(column);
+        let days = |days: i32| Days::try_from(i64::from(days)).map_err(anyhow::Error::msg);
+        Ok(Tenant {
+            id: id.context("the id is not positive")?,
+            name: text(1).parse().map_err(anyhow::Error::msg)?,
             created_at: row.get(2),
             settings: Settings {
-                tracking_origin: row.get::<_, &str>(3).parse()?,
-                tracking_path_prefix: row.get::<_, &str>(4).parse()?,
+                tracking_origin: text(3).parse()?,
+                tracking_path_prefix: text(4).parse()?,
                 tracking_enabled: row.get(5),
-                address_mode: row.get::<_, &str>(6).parse::<AddressMode>()?,
-                retention_days: i64::from(row.get::<_, i32>(7)).try_into()?,
-                recording_max_age_days: row
-                    .get::<_, Option<i32>>(8)
-                    .map(|days| i64::from(days).try_into())
-                    .transpose()?,
+                address_mode: text(6).parse().map_err(anyhow::Error::msg)?,
+                retention_days: days(row.get(7))?,
+                recording_max_age_days: row.get::<_, Option<i32>>(8).map(days).transpose()?,
             },
         })
     })();
     tenant
         .inspect_err(|error| {
-            tracing::error!(tenant = row.get::<_, i32>(0), error, "unreadable tenant")
+            tracing::error!(tenant = row.get::<_, i32>(0), %error, "unreadable tenant")
         })
         .ok()
 }
@@ -100,6 +100,16 @@ pub(crate) async fn by_ids(
         .iter()
         .filter_map(read)
         .collect())
+}
+
+/// The tenant with its row locked until the transaction ends.
+pub(crate) async fn lock(
+    client: &impl GenericClient,
+    id: TenantId,
+) -> Result<Option<Tenant>, DatabaseError> {
+    let sql = format!("select {COLUMNS} from tenants where id = $1 for no key update");
+    let row = client.query_opt(&sql, &[&key(id)]).await?;
+    Ok(row.as_ref().and_then(read))
 }
 
 pub(crate) async fn update_settings(

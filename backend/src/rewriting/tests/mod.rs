@@ -59,7 +59,7 @@ impl<'c> Case<'c> {
     }
 
     fn try_rewrite(&self) -> Result<Outcome, RewriteError> {
-        let base = TrackingBase::new(BASE, "").unwrap();
+        let base = TrackingBase::parse(BASE, "").unwrap();
         let rules = Rules {
             options: &self.options,
             base: &base,

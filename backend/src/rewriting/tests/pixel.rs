@@ -108,7 +108,7 @@ fn a_mail_has_one_pixel_at_most() {
 #[test]
 fn long_mails_are_clipped_by_gmail() {
     use super::super::{Options, Plan, Rules, TrackingBase};
-    let base = TrackingBase::new(BASE, "").unwrap();
+    let base = TrackingBase::parse(BASE, "").unwrap();
     let rules = Rules {
         options: &Options::default(),
         base: &base,
