@@ -99,7 +99,8 @@ pub(crate) async fn get_contact(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ContactEventsQuery {
     /// Items on a page, 1 to 1000; 100 if not given.
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>)]
+    limit: Option<String>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
 }
@@ -121,7 +122,7 @@ pub(crate) async fn get_contact_events(
     path: Path<String>,
     Query(query): Query<ContactEventsQuery>,
 ) -> Result<Answer<Page<EventView>>, Problem> {
-    let limit = Limit::parse(query.limit)?;
+    let limit = Limit::parse(query.limit.as_deref())?;
     let before = page::cursor(query.cursor.as_deref())?;
     let client = connect(&backend.pool).await?;
     let contact = find(&client, caller.tenant, &path).await?;

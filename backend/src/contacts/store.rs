@@ -106,13 +106,13 @@ pub(crate) async fn find_all(
 }
 
 /// These contacts, made where they are given by an address that is not known. An id that is not
-/// known is left out.
+/// known is left out. Also gives the ids of those that were made.
 pub(crate) async fn find_or_create_all(
     client: &impl GenericClient,
     tenant: TenantId,
     wanted: &[&ContactRef],
     now: Timestamp,
-) -> Result<HashMap<ContactRef, Contact>, DatabaseError> {
+) -> Result<(HashMap<ContactRef, Contact>, Vec<ContactId>), DatabaseError> {
     let mut found = find_all(client, tenant, wanted).await?;
     // By key, so that two requests with the same new addresses cannot wait for each other.
     let missing: BTreeMap<&str, &str> = wanted
@@ -124,19 +124,21 @@ pub(crate) async fn find_or_create_all(
         })
         .collect();
     if missing.is_empty() {
-        return Ok(found);
+        return Ok((found, Vec::new()));
     }
     let sql = "insert into contacts (tenant_id, id, email, email_key, created_at) \
                select $1, d.id, d.email, d.email_key, $5 \
                from unnest($2::uuid[], $3::text[], $4::text[]) as d (id, email, email_key) \
-               on conflict (tenant_id, email_key) where email_key is not null do nothing";
+               on conflict (tenant_id, email_key) where email_key is not null do nothing \
+               returning id";
     let statement = client.prepare_cached(sql).await?;
     let ids: Vec<Uuid> = missing.iter().map(|_| random::uuid_v7(now)).collect();
     let emails: Vec<&str> = missing.values().copied().collect();
     let keys: Vec<&str> = missing.keys().copied().collect();
-    client
-        .execute(&statement, &[&key(tenant), &ids, &emails, &keys, &now])
+    let rows = client
+        .query(&statement, &[&key(tenant), &ids, &emails, &keys, &now])
         .await?;
+    let made = rows.iter().map(|row| ContactId::from_uuid(row.get(0)));
     // Also finds those that another request made in between: its insert has committed, or ours
     // would have waited.
     let missing: Vec<&ContactRef> = wanted
@@ -145,7 +147,20 @@ pub(crate) async fn find_or_create_all(
         .copied()
         .collect();
     found.extend(find_all(client, tenant, &missing).await?);
-    Ok(found)
+    Ok((found, made.collect()))
+}
+
+/// Takes contacts back that the same transaction made, so that nobody else has seen them.
+pub(crate) async fn remove(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    ids: &[ContactId],
+) -> Result<(), DatabaseError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let sql = "delete from contacts where tenant_id = $1 and id = any($2)";
+    let statement = client.prepare_cached(sql).await?;
+    client.execute(&statement, &[&key(tenant), &ids]).await?;
+    Ok(())
 }
 
 /// Takes the row locks of these contacts in the one order that every writer uses: contacts by id,

@@ -22,7 +22,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Why there is no answer from the database.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DatabaseError {
-    #[error("no connection to the database: {0}")]
+    #[error("no connection to the database: {}", describe_pool(.0))]
     Pool(#[from] PoolError),
     #[error("{}", describe(.0))]
     Query(#[from] tokio_postgres::Error),
@@ -60,10 +60,26 @@ impl DatabaseError {
 fn describe(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => format!("{} ({})", db.message(), db.code().code()),
-        None => match std::error::Error::source(error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        },
+        None => {
+            let causes =
+                std::iter::successors(std::error::Error::source(error), |error| error.source());
+            let mut text = error.to_string();
+            for cause in causes.map(ToString::to_string) {
+                // Some errors repeat the ones that caused them.
+                if !text.contains(&cause) {
+                    text = format!("{text}: {cause}");
+                }
+            }
+            text
+        }
+    }
+}
+
+/// With the cause, such as the certificate that did not verify.
+fn describe_pool(error: &PoolError) -> String {
+    match error {
+        PoolError::Backend(error) => describe(error),
+        other => other.to_string(),
     }
 }
 

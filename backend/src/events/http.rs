@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use actix_web::get;
 use actix_web::web::{Data, Json as Answer};
-use kraiter_wire::ContactId;
+use kraiter_wire::{ContactId, SendId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -15,8 +15,9 @@ use crate::clock::Timestamp;
 use crate::contacts::{self, ContactRef};
 use crate::database::connect;
 use crate::http::problem::ProblemDocument;
-use crate::http::query::parameter;
+use crate::http::query::{invalid_parameter, parameter};
 use crate::http::{Limit, Page, Problem, Query, page};
+use crate::sends::Campaign;
 
 /// One thing that happened to a send.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -93,7 +94,8 @@ pub(crate) struct EventsQuery {
     /// Before this time (RFC 3339).
     to: Option<String>,
     /// Items on a page, 1 to 1000; 100 if not given.
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>)]
+    limit: Option<String>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
 }
@@ -114,7 +116,7 @@ pub(crate) async fn get_events(
     caller: Caller<Read>,
     Query(query): Query<EventsQuery>,
 ) -> Result<Answer<Page<EventView>>, Problem> {
-    let limit = Limit::parse(query.limit)?;
+    let limit = Limit::parse(query.limit.as_deref())?;
     let time = |name, text: &Option<String>| -> Result<Option<Timestamp>, Problem> {
         text.as_deref()
             .map(|text| parameter(name, text))
@@ -128,9 +130,19 @@ pub(crate) async fn get_events(
     });
     let mut filter = EventFilter {
         kinds: kinds.transpose()?,
-        send: query.send_id,
+        send: query
+            .send_id
+            .as_deref()
+            .map(|id| SendId::parse(id).map_err(|error| invalid_parameter("sendId", &error)))
+            .transpose()?
+            .map(|id| id.as_str().to_owned()),
         contact: None,
-        campaign: query.campaign,
+        campaign: query
+            .campaign
+            .as_deref()
+            .map(|name| parameter::<Campaign>("campaign", name))
+            .transpose()?
+            .map(|campaign| campaign.as_str().to_owned()),
         from: time("from", &query.from)?,
         to: time("to", &query.to)?,
         before: page::cursor(query.cursor.as_deref())?,

@@ -3,6 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
 use bytes::{Bytes, BytesMut};
@@ -37,11 +38,18 @@ impl Body {
     /// One JSON value. Unknown fields are refused by the type itself (`deny_unknown_fields`).
     pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
         require_content_type(&self.request, &["application/json"])?;
+        refuse_encoding(&self.request)?;
         parse(&read(self.payload, MAX_JSON_BYTES).await?)
     }
 
     /// Newline-delimited JSON, as a stream of bytes.
     pub(crate) fn ndjson(self) -> Result<Payload, Problem> {
+        refuse_encoding(&self.request)?;
+        self.encoded_ndjson()
+    }
+
+    /// The same for a caller that undoes the content encoding itself.
+    pub(crate) fn encoded_ndjson(self) -> Result<Payload, Problem> {
         require_content_type(
             &self.request,
             &["application/x-ndjson", "application/jsonl"],
@@ -75,22 +83,38 @@ fn require_content_type(request: &HttpRequest, accepted: &[&str]) -> Result<(), 
     ))
 }
 
+fn refuse_encoding(request: &HttpRequest) -> Result<(), Problem> {
+    match request.headers().get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => Err(Problem::new(
+            ErrorCode::UnsupportedMediaType,
+            format!("content-encoding {encoding:?} is not supported here; send the body as it is."),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The whole body, or a clear error once it is larger than `limit`.
 pub(crate) async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| {
-            Problem::new(
-                ErrorCode::InvalidEncoding,
-                format!("The body did not arrive whole: {error}."),
-            )
-        })?;
+        let chunk = chunk.map_err(|error| not_whole(&error))?;
         if body.len() + chunk.len() > limit {
             return Err(too_large(limit));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+pub(crate) fn not_whole(error: &PayloadError) -> Problem {
+    let cause = match error {
+        PayloadError::Incomplete(Some(cause)) | PayloadError::Io(cause) => cause.to_string(),
+        other => other.to_string(),
+    };
+    Problem::new(
+        ErrorCode::InvalidEncoding,
+        format!("The body did not arrive whole or cannot be decompressed: {cause}."),
+    )
 }
 
 pub(crate) fn too_large(limit: usize) -> Problem {
@@ -100,12 +124,26 @@ pub(crate) fn too_large(limit: usize) -> Problem {
     )
 }
 
-/// Reads JSON and says which field is wrong and how.
+/// Reads a JSON object and says which field is wrong and how.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // serde would take an array for an object, its items for the fields in their order.
+    if is_json(body) && body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::new(
+            ErrorCode::WrongType,
+            "This has to be a JSON object: {…}.",
+        ));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        let problem = classify(error.inner());
+        let problem = match error.inner() {
+            // A number where the name of a value belongs is reported as bad JSON.
+            syntax if !syntax.is_data() && is_json(body) => Problem::new(
+                ErrorCode::WrongType,
+                format!("invalid type: {syntax}; see /openapi.json for the values it takes."),
+            ),
+            inner => classify(inner),
+        };
         if path == "." || path.is_empty() {
             problem
         } else {
@@ -114,6 +152,10 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     })?;
     deserializer.end().map_err(|error| classify(&error))?;
     Ok(value)
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
 /// serde has one error type; its kinds are told apart by how their messages begin.
@@ -167,6 +209,8 @@ mod tests {
             (ErrorCode::InvalidJson, None)
         );
         assert_eq!(of("{}"), (ErrorCode::MissingField, None));
+        assert_eq!(of(r#"[{"number":1}]"#), (ErrorCode::WrongType, None));
+        assert_eq!(of("7"), (ErrorCode::WrongType, None));
         assert_eq!(
             of(r#"{"inner":{"number":1,"x":2}}"#),
             (ErrorCode::UnknownField, Some("inner.x".to_owned()))

@@ -4,7 +4,7 @@ use actix_web::dev::Payload;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::problem::{ErrorCode, Problem};
+use super::problem::Problem;
 
 /// Reads a body line by line and never holds more than one line and one chunk.
 pub(crate) struct Lines {
@@ -49,8 +49,7 @@ impl Lines {
                 Some(Err(error)) => {
                     self.buffer.clear();
                     self.ended = true;
-                    let detail = format!("The body did not arrive whole: {error}.");
-                    return Some(Err(Problem::new(ErrorCode::InvalidEncoding, detail)));
+                    return Some(Err(super::body::not_whole(&error)));
                 }
                 None => self.ended = true,
             }

@@ -16,13 +16,15 @@ const MAX_LIMIT: u32 = 1000;
 pub(crate) struct Limit(u32);
 
 impl Limit {
-    pub(crate) fn parse(limit: Option<u32>) -> Result<Self, Problem> {
-        match limit {
-            None => Ok(Self(DEFAULT_LIMIT)),
-            Some(limit @ 1..=MAX_LIMIT) => Ok(Self(limit)),
-            Some(got) => Err(Problem::new(
+    pub(crate) fn parse(limit: Option<&str>) -> Result<Self, Problem> {
+        let Some(text) = limit else {
+            return Ok(Self(DEFAULT_LIMIT));
+        };
+        match text.parse() {
+            Ok(limit @ 1..=MAX_LIMIT) => Ok(Self(limit)),
+            _ => Err(Problem::new(
                 ErrorCode::InvalidParameter,
-                format!("limit is {got}; it goes from 1 to {MAX_LIMIT}."),
+                format!("limit is {text:?}; it is a number from 1 to {MAX_LIMIT}."),
             )
             .about("limit")),
         }

@@ -37,7 +37,10 @@ pub(crate) fn parameter<T: std::str::FromStr>(name: &str, text: &str) -> Result<
 where
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|error| {
-        Problem::new(ErrorCode::InvalidParameter, format!("{name}: {error}.")).about(name)
-    })
+    text.parse()
+        .map_err(|error: T::Err| invalid_parameter(name, &error))
+}
+
+pub(crate) fn invalid_parameter(name: &str, error: &dyn std::fmt::Display) -> Problem {
+    Problem::new(ErrorCode::InvalidParameter, format!("{name}: {error}.")).about(name)
 }

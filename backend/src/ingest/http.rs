@@ -56,7 +56,7 @@ pub(crate) async fn post_ingest(
             "Batches need the header authorization: Bearer and the ingest secret, not an API key.",
         ));
     }
-    let payload = decompressed(&request, payload.ndjson()?)?;
+    let payload = decompressed(&request, payload.encoded_ndjson()?)?;
     let bytes = body::read(payload, MAX_BATCH_BYTES).await?;
     let (events, mut rejections) = backend
         .keyring

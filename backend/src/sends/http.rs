@@ -264,8 +264,16 @@ pub(crate) async fn get_send(
     caller: Caller<Read>,
     path: Path<String>,
 ) -> Result<Answer<SendView>, Problem> {
+    let id = known_as(&path)?;
     let client = connect(&backend.pool).await?;
-    Ok(Answer(SendView::load(&client, caller.tenant, &path).await?))
+    Ok(Answer(
+        SendView::load(&client, caller.tenant, id.as_str()).await?,
+    ))
+}
+
+/// A text that cannot be a send's id is no send's.
+fn known_as(text: &str) -> Result<SendId<'_>, Problem> {
+    SendId::parse(text).map_err(|_| unknown(text))
 }
 
 /// What a mail server reports of a send.
@@ -297,6 +305,7 @@ pub(crate) async fn patch_send(
     body: Body,
 ) -> Result<Answer<SendView>, Problem> {
     let now = clock::now();
+    let id = known_as(&path)?;
     let change: StatusChange = body.json().await?;
     let at = change
         .timestamp
@@ -307,7 +316,7 @@ pub(crate) async fn patch_send(
     let mut client = connect(&backend.pool).await?;
     let tx = client.transaction().await?;
     let report = Report {
-        send: path.to_owned(),
+        send: id.as_str().to_owned(),
         status: change.status,
         at,
     };

@@ -61,7 +61,7 @@ pub(crate) async fn register_all(
         .filter(|new| !conflicts(new))
         .map(|new| &new.contact)
         .collect();
-    let contacts = contacts::store::find_or_create_all(tx, tenant, &wanted, now).await?;
+    let (contacts, made) = contacts::store::find_or_create_all(tx, tenant, &wanted, now).await?;
     let mut rows = BTreeMap::new();
     for new in new.iter().filter(|new| !conflicts(new)) {
         if let Some(contact) = contacts.get(&new.contact) {
@@ -77,12 +77,17 @@ pub(crate) async fn register_all(
         .iter()
         .map(|new| outcome(new, &contacts, &sends, conflicts(new)))
         .collect();
-    let registered = new
+    remove_unused(tx, tenant, made, &outcomes).await?;
+    let registered: Vec<&NewSend> = new
         .iter()
         .zip(&outcomes)
-        .filter(|(_, outcome)| outcome.is_ok());
+        .filter(|(_, outcome)| outcome.is_ok())
+        .map(|(new, _)| new)
+        .collect();
+    fill_campaigns(tx, tenant, &registered, &sends).await?;
     let reports: Vec<Report> = registered
-        .map(|(new, _)| Report {
+        .iter()
+        .map(|new| Report {
             send: new.id.as_str().to_owned(),
             status: new.status,
             at: new.sent_at.unwrap_or(now),
@@ -90,6 +95,46 @@ pub(crate) async fn register_all(
         .collect();
     apply(tx, tenant, &mut sends, &reports).await?;
     Ok(outcomes)
+}
+
+/// Takes back the contacts whose sends lost their id to someone else meanwhile.
+async fn remove_unused(
+    tx: &impl GenericClient,
+    tenant: TenantId,
+    made: Vec<ContactId>,
+    outcomes: &[Result<Registered, Refusal>],
+) -> Result<(), DatabaseError> {
+    let used: BTreeSet<ContactId> = outcomes
+        .iter()
+        .flatten()
+        .map(|registered| registered.contact.id)
+        .collect();
+    let unused: Vec<ContactId> = made.into_iter().filter(|id| !used.contains(id)).collect();
+    match unused.is_empty() {
+        true => Ok(()),
+        false => contacts::store::remove(tx, tenant, &unused).await,
+    }
+}
+
+/// A send that an event made before it was registered learns its campaign.
+async fn fill_campaigns(
+    tx: &impl GenericClient,
+    tenant: TenantId,
+    registered: &[&NewSend],
+    sends: &BTreeMap<String, Send>,
+) -> Result<(), DatabaseError> {
+    let missing: BTreeMap<&str, &str> = registered
+        .iter()
+        .filter(|new| {
+            let send = sends.get(new.id.as_str());
+            send.is_some_and(|send| send.campaign.is_none())
+        })
+        .filter_map(|new| Some((new.id.as_str(), new.campaign.as_ref()?.as_str())))
+        .collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => store::set_campaigns(tx, tenant, &missing).await,
+    }
 }
 
 fn outcome(

@@ -4,7 +4,7 @@ use actix_web::dev::Payload;
 use actix_web::web::Data;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::Stream;
-use kraiter_wire::TenantId;
+use kraiter_wire::{SendId, TenantId};
 use serde::{Deserialize, Serialize};
 
 use super::Status;
@@ -67,8 +67,10 @@ fn parse(line: &[u8], now: Timestamp) -> Result<Report, Problem> {
         .map(|at| check_time("timestamp", at, now))
         .transpose()?
         .unwrap_or(now);
+    let send = SendId::parse(line.send_id)
+        .map_err(|error| Problem::invalid("sendId", format!("{error}.")))?;
     Ok(Report {
-        send: line.send_id,
+        send: send.as_str().to_owned(),
         status: line.status,
         at,
     })

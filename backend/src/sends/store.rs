@@ -99,6 +99,24 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+/// The rows must be locked.
+pub(crate) async fn set_campaigns(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    campaigns: &BTreeMap<&str, &str>,
+) -> Result<(), DatabaseError> {
+    let ids: Vec<&str> = campaigns.keys().copied().collect();
+    let names: Vec<&str> = campaigns.values().copied().collect();
+    let sql = "update sends s set campaign = d.campaign \
+               from unnest($2::text[], $3::text[]) as d (id, campaign) \
+               where s.tenant_id = $1 and s.id = d.id";
+    let statement = client.prepare_cached(sql).await?;
+    client
+        .execute(&statement, &[&key(tenant), &ids, &names])
+        .await?;
+    Ok(())
+}
+
 /// The sends among `ids` that exist, with their rows and their contacts' rows locked until the
 /// transaction ends.
 pub(crate) async fn lock(
