@@ -127,7 +127,7 @@ pub(crate) fn too_large(limit: usize) -> Problem {
 /// Reads a JSON object and says which field is wrong and how.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // serde would take an array for an object, its items for the fields in their order.
-    if is_json(body) && body.trim_ascii_start().first() != Some(&b'{') {
+    if body.trim_ascii_start().first() != Some(&b'{') && is_json(body) {
         return Err(Problem::new(
             ErrorCode::WrongType,
             "This has to be a JSON object: {…}.",
@@ -144,7 +144,8 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
             ),
             inner => classify(inner),
         };
-        if path == "." || path.is_empty() {
+        // Where the JSON itself breaks off, the place in the text says more than any field.
+        if path == "." || path.is_empty() || problem.code == ErrorCode::InvalidJson {
             problem
         } else {
             problem.about(path)
