@@ -1,0 +1,29 @@
+//! The backend's HTTP API and command line: the real `kraiter` process against a real Postgres, with
+//! no edge in front. What an edge would deliver is written here, with tokens signed by the service's
+//! own keyring.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
+
+mod answers;
+mod bad_requests;
+mod commands;
+mod crashes;
+mod credentials;
+mod databases;
+mod edge;
+mod exactly_once;
+mod ingest;
+mod isolation;
+mod keyring;
+mod mail;
+mod paging;
+mod registering;
+mod service;
+mod statuses;
+mod tls;
