@@ -153,7 +153,7 @@ fn a_command_that_cannot_do_its_work_fails_and_says_what_to_do() {
                 "--tracking-origin",
                 "https://x.example/path",
             ],
-            "an origin has no path",
+            "a tracking origin looks like https://",
         ),
         (&["tenant", "create", "other"], "--tracking-origin"),
         (
