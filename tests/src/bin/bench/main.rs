@@ -3,6 +3,7 @@
 
 mod edge;
 mod report;
+mod rewrite;
 
 use std::process::ExitCode;
 
@@ -11,7 +12,7 @@ use kraiter_tests::trouble::{Outcome, Trouble};
 
 type Suite = fn(&BenchConfig) -> Outcome<report::Report>;
 
-const SUITES: [(&str, Suite); 1] = [("edge", edge::measure)];
+const SUITES: [(&str, Suite); 2] = [("edge", edge::measure), ("rewrite", rewrite::measure)];
 
 fn main() -> ExitCode {
     match run() {
@@ -31,7 +32,7 @@ fn run() -> Outcome<()> {
         return Err(Trouble::Variable {
             variable: "SUITE",
             got: config.suite.unwrap_or_default(),
-            wanted: "a suite; there is: edge",
+            wanted: "a suite; there are: edge, rewrite",
         });
     }
     for (name, measure) in SUITES {
