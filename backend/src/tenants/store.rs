@@ -35,9 +35,9 @@ fn read(row: &Row) -> Option<Tenant> {
         })
     })();
     tenant
-        .inspect_err(|error| {
-            tracing::error!(tenant = row.get::<_, i32>(0), %error, "unreadable tenant")
-        })
+        .inspect_err(
+            |error| tracing::error!(tenant = row.get::<_, i32>(0), %error, "unreadable tenant"),
+        )
         .ok()
 }
 

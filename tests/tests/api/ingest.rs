@@ -5,6 +5,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use insta::assert_snapshot;
+use kraiter_tests::database;
 use kraiter_tests::http::Request;
 use kraiter_wire::UnixMillis;
 use serde_json::{Value, json};
@@ -295,4 +296,36 @@ fn batches_that_cannot_be_read_have_their_codes() {
         answers.add(case, &request.send(edge.address).unwrap());
     }
     assert_snapshot!(answers.text());
+}
+
+#[test]
+fn a_batch_that_the_database_refuses_keeps_no_other_back() {
+    let url = database::fresh().unwrap();
+    let service = Service::on("ingest-refused", &url);
+    let api = service.tenant("shop");
+    let poison = "https://poison.example/";
+    let refuse = format!("alter table events add check (url is distinct from '{poison}')");
+    database::execute(&url, &refuse).unwrap();
+    let contact = stranger(1);
+    let mint = Mint::of(&service, 1);
+    let click = |url: &str| mint.click("snd-1", &contact, 0, url);
+    let (good, bad) = (click("https://good.example/"), click(poison));
+    // While nothing can be written, batches gather into one group.
+    let wait = "begin; lock table events in exclusive mode; select pg_sleep(1); commit";
+    let statuses: Vec<(bool, u16)> = std::thread::scope(|scope| {
+        scope.spawn(|| database::execute(&url, wait).unwrap());
+        let posts: Vec<_> = (0..12)
+            .map(|seed| {
+                let mut edge = Edge::of(&service, seed);
+                let is_bad = seed % 4 == 3;
+                let batch = edge.lines("c", if is_bad { &bad } else { &good }, 5);
+                scope.spawn(move || (is_bad, edge.try_post(batch).unwrap().status))
+            })
+            .collect();
+        posts.into_iter().map(|post| post.join().unwrap()).collect()
+    });
+    for (is_bad, status) in statuses {
+        assert_eq!(status, if is_bad { 503 } else { 200 });
+    }
+    assert_eq!(counts(&api, &contact)[2], 9 * 5);
 }
