@@ -39,6 +39,7 @@ pub(super) fn run(
     output: Output,
 ) -> anyhow::Result<()> {
     let now = clock::now();
+    let _lock = KeyringFile::lock(&config.keyring_file)?;
     let file = KeyringFile::open(&config.keyring_file, now)?;
     let file = match command {
         KeyringCommand::Show { expose: false } => file,

@@ -54,6 +54,12 @@ impl DatabaseError {
             Self::Authorities(_) | Self::Unreadable(_) | Self::Tls(_) => false,
         }
     }
+
+    /// Whether a table is not there: the database was not migrated yet.
+    pub(crate) fn is_unmigrated(&self) -> bool {
+        matches!(self, Self::Query(error)
+            if error.code() == Some(&tokio_postgres::error::SqlState::UNDEFINED_TABLE))
+    }
 }
 
 /// The server's own words where it said something, the client's otherwise.

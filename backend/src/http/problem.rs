@@ -204,7 +204,14 @@ impl ResponseError for Problem {
 
 impl From<DatabaseError> for Problem {
     fn from(error: DatabaseError) -> Self {
-        if error.is_transient() {
+        if error.is_unmigrated() {
+            tracing::error!(%error, "the database is not migrated; run kraiter migrate");
+            Self::new(
+                ErrorCode::DatabaseUnavailable,
+                "The database is not migrated yet.",
+            )
+            .retry_after(5)
+        } else if error.is_transient() {
             tracing::warn!(%error, "the database did not answer a request");
             Self::new(
                 ErrorCode::DatabaseUnavailable,

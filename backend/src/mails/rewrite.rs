@@ -8,15 +8,15 @@ use serde::Serialize;
 use super::{OwnUnsubscribe, Warning};
 use crate::backend::Backend;
 use crate::clock::Timestamp;
-use crate::contacts::{self, Contact};
+use crate::contacts::{self, Contact, ContactRef};
 use crate::database::connect;
 use crate::http::{ErrorCode, Problem};
 use crate::random;
 use crate::rewriting::{
     LinkReport, Options, Plan, Recipient, RewriteError, Rewritten, Rules, Scratch, TrackingBase,
 };
-use crate::sends::http::register_group;
-use crate::sends::registration::NewSend;
+use crate::sends::http::{refused, register_group};
+use crate::sends::registration::{NewSend, Refusal, Registered};
 use crate::tenants::Settings;
 
 /// The mail to send.
@@ -107,16 +107,23 @@ pub(super) async fn address(
         let client = connect(&backend.pool).await?;
         let wanted: Vec<_> = new.iter().map(|new| &new.contact).collect();
         let known = contacts::store::find_all(&client, tenant, &wanted).await?;
-        let unknown = || Contact::unknown(ContactId::from_uuid(random::uuid_v7(now)), now);
-        // The first of all days: events on these links are older than any retention.
-        let addressee = |new: &NewSend| Addressee {
-            contact: known.get(&new.contact).cloned().unwrap_or_else(unknown),
-            day: Day(0),
+        let addressee = |new: &NewSend| match (known.get(&new.contact), &new.contact) {
+            (Some(contact), _) => Ok(contact.clone()),
+            (None, ContactRef::Id(_)) => Err(refused(Refusal::UnknownContact, new)),
+            (None, ContactRef::Email(_)) => Ok(Contact::unknown(
+                ContactId::from_uuid(random::uuid_v7(now)),
+                now,
+            )),
         };
-        return Ok(new.iter().map(|new| Ok(addressee(new))).collect());
+        // The first of all days: events on these links are older than any retention.
+        let day = Day(0);
+        return Ok(new
+            .iter()
+            .map(|new| addressee(new).map(|contact| Addressee { contact, day }))
+            .collect());
     }
     let outcomes = register_group(backend, tenant, new, now).await?;
-    let addressee = |outcome: Result<crate::sends::registration::Registered, Problem>| {
+    let addressee = |outcome: Result<Registered, Problem>| {
         outcome.map(|registered| Addressee {
             day: registered.registered_at.0.day(),
             contact: registered.contact,

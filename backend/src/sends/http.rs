@@ -116,7 +116,7 @@ pub(crate) async fn register_one(
         .ok_or_else(|| Problem::internal("a registration without an outcome"))?
 }
 
-fn refused(why: Refusal, new: &NewSend) -> Problem {
+pub(crate) fn refused(why: Refusal, new: &NewSend) -> Problem {
     match why {
         Refusal::UnknownContact => Problem::new(
             ErrorCode::UnknownContact,

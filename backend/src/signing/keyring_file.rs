@@ -84,6 +84,22 @@ impl KeyringFile {
         Self::parse(path, &text)
     }
 
+    /// Waits until no other command changes the file, and keeps others waiting while the result
+    /// lives.
+    pub(crate) fn lock(path: &Path) -> Result<std::fs::File, KeyringFileError> {
+        let path = path.with_extension("lock");
+        let locked = path
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::File::create(&path))
+            .and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|source| KeyringFileError::File {
+            action: "lock",
+            path,
+            source,
+        })
+    }
+
     fn parse(path: &Path, text: &str) -> Result<Self, KeyringFileError> {
         let document: Document =
             serde_json::from_str(text).map_err(|error| KeyringFileError::Malformed {

@@ -12,6 +12,7 @@
 
 mod answers;
 mod bad_requests;
+mod batch;
 mod commands;
 mod crashes;
 mod credentials;
