@@ -1,5 +1,6 @@
 //! The rewriting engine and what it is measured beside, called directly.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,8 @@ use kraiter_backend::rewriting::{
 use kraiter_tests::corpus::Mail;
 use kraiter_tests::trouble::{Outcome, Trouble};
 use kraiter_wire::{ContactId, Day, KeyId, Secret, SendId, TenantId, TenantSigner};
+
+use super::in_turns;
 
 /// Recipients of one batch; what reading the mail costs is shared by them.
 const RECIPIENTS: u32 = 1000;
@@ -97,30 +100,22 @@ pub(super) fn pass_through(mails: &[&Mail], output: &mut Vec<u8>) -> Outcome<()>
     Ok(())
 }
 
-/// Seconds for one recipient's copy of the mail: in batches, and read anew for each. The two
-/// take turns for `time`.
-pub(super) fn batch_rates(engine: &mut Engine, mail: &Mail, time: Duration) -> Outcome<(f64, f64)> {
-    let start = Instant::now();
-    let plan_time = Instant::now();
+/// Seconds for one recipient's copy of the mail: as one of a batch, and read anew for each.
+pub(super) fn batched_and_single(
+    engine: &mut Engine,
+    mail: &Mail,
+    time: Duration,
+) -> Outcome<(f64, f64)> {
+    let began = Instant::now();
     let plan = engine.parse(mail)?;
-    let plan_time = plan_time.elapsed().as_secs_f64();
-    let (mut batched, mut single, mut turns) = (0.0, 0.0, 0_u32);
-    while turns < 3 || start.elapsed() < time {
-        let began = Instant::now();
-        for _ in 0..4 {
-            engine.render(&plan)?;
-        }
-        let middle = Instant::now();
-        for _ in 0..4 {
-            engine.rewrite_each(&[mail])?;
-        }
-        batched += (middle - began).as_secs_f64();
-        single += middle.elapsed().as_secs_f64();
-        turns += 1;
-    }
-    let copies = f64::from(turns) * 4.0;
-    let shared = plan_time / f64::from(RECIPIENTS);
-    Ok((batched / copies + shared, single / copies))
+    let shared = began.elapsed().as_secs_f64() / f64::from(RECIPIENTS);
+    let shared_engine = RefCell::new(engine);
+    let (batched, single) = in_turns(
+        time,
+        || shared_engine.borrow_mut().render(&plan),
+        || shared_engine.borrow_mut().rewrite_each(&[mail]),
+    )?;
+    Ok((batched + shared, single))
 }
 
 fn failed(error: impl ToString) -> Trouble {

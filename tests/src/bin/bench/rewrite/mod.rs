@@ -12,7 +12,7 @@ use kraiter_tests::corpus::{self, Mail};
 use kraiter_tests::trouble::Outcome;
 
 use crate::report::{Finding, Report, median};
-use engine::{Engine, batch_rates, pass_through};
+use engine::{Engine, pass_through};
 
 /// A batch is measured over mails that are worth one.
 const BATCH_BYTES: usize = 20_000;
@@ -66,11 +66,13 @@ fn one_mail(
     let time = Duration::from_secs_f64(config.seconds);
     for round in 1..=config.rounds {
         let (mut our_time, mut limit_time) = (0.0, 0.0);
-        // Folder by folder, so that both sides of each are measured within milliseconds.
         let share = time.div_f64(groups.len() as f64);
         for group in &mut groups {
-            let rewriting = seconds_a_pass(share, || engine.rewrite_each(&group.mails))?;
-            let passing = seconds_a_pass(share, || pass_through(&group.mails, &mut output))?;
+            let (rewriting, passing) = in_turns(
+                share,
+                || engine.rewrite_each(&group.mails),
+                || pass_through(&group.mails, &mut output),
+            )?;
             our_time += rewriting;
             limit_time += passing;
             group.ratios.push(passing / rewriting);
@@ -144,7 +146,7 @@ fn batch(config: &BenchConfig, mails: &[Mail], notes: &mut Vec<String>) -> Outco
         // Seconds for one copy of each mail.
         let (mut our_time, mut limit_time) = (0.0, 0.0);
         for (mail, rounds) in mails.iter().zip(&mut rounds) {
-            let (batched, single) = batch_rates(&mut engine, mail, share)?;
+            let (batched, single) = engine::batched_and_single(&mut engine, mail, share)?;
             our_time += batched;
             limit_time += single;
             rounds.push((batched, single));
@@ -173,16 +175,24 @@ fn batch(config: &BenchConfig, mails: &[Mail], notes: &mut Vec<String>) -> Outco
     }])
 }
 
-/// Does `pass` over and over for `time`; the seconds one took.
-fn seconds_a_pass(time: Duration, mut pass: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
+/// Does one and the other over and over until each had about `time`; the seconds each took once.
+/// What else the machine does meets both alike.
+fn in_turns(
+    time: Duration,
+    mut one: impl FnMut() -> Outcome<()>,
+    mut other: impl FnMut() -> Outcome<()>,
+) -> Outcome<(f64, f64)> {
     let start = Instant::now();
-    let mut passes = 0_u32;
-    loop {
-        pass()?;
-        passes += 1;
-        let elapsed = start.elapsed();
-        if elapsed >= time {
-            return Ok(elapsed.as_secs_f64() / f64::from(passes));
-        }
+    let (mut of_one, mut of_other, mut turns) = (Duration::ZERO, Duration::ZERO, 0);
+    while turns < 3 || start.elapsed() < time * 2 {
+        let began = Instant::now();
+        one()?;
+        let middle = Instant::now();
+        other()?;
+        of_one += middle - began;
+        of_other += middle.elapsed();
+        turns += 1;
     }
+    let turns = f64::from(turns);
+    Ok((of_one.as_secs_f64() / turns, of_other.as_secs_f64() / turns))
 }
