@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::backend::Backend;
 use crate::config::ServeConfig;
-use crate::database::{Partitions, Pool};
+use crate::database::{Partitions, Pool, analyze_new_tables};
 use crate::http::access_log::log_request;
 use crate::ingest::IngestQueue;
 use crate::signing::SharedKeyring;
@@ -87,6 +87,8 @@ async fn serve_on(
         metrics: telemetry::metrics()?,
     });
     let upkeep = tokio::spawn(look_after_partitions(ingest_pool.clone(), partitions));
+    let statistics_pool = ingest_pool.clone();
+    let statistics = tokio::spawn(async move { analyze_new_tables(&statistics_pool).await });
     let key_watch = tokio::spawn(async move { keyring.follow_file().await });
 
     let shared = backend.clone();
@@ -120,6 +122,7 @@ async fn serve_on(
     handle.stop(true).await;
     running.await??;
     upkeep.abort();
+    statistics.abort();
     key_watch.abort();
     // The last handle on the queue closes it; its writers then end by themselves.
     drop(backend);

@@ -4,9 +4,11 @@
 mod migrations;
 mod partitions;
 mod pool;
+mod statistics;
 mod url;
 
 pub(crate) use migrations::{is_migrated, migrate};
 pub(crate) use partitions::Partitions;
 pub(crate) use pool::{Client, DatabaseError, Pool, connect, pool};
+pub(crate) use statistics::analyze_new_tables;
 pub(crate) use url::DatabaseUrl;

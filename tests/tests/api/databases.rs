@@ -164,3 +164,18 @@ fn a_service_whose_database_is_away_starts_says_so_and_recovers() {
     assert_eq!(edge.post(line)["accepted"], 1);
     assert_eq!(counts(&api, "ada@example.com"), [1, 1, 0]);
 }
+
+#[test]
+fn a_new_database_has_statistics_as_soon_as_it_has_rows() {
+    let url = database::fresh().unwrap();
+    let service = Service::on("statistics", &url);
+    let api = service.tenant("shop");
+    rewrite(&api, "snd-1", "ada@example.com");
+    // Fails, and so is tried again, while a table was never analysed.
+    let check = "do $$ begin assert (select bool_and(reltuples >= 0) from pg_class \
+                 where relname in ('contacts', 'sends')); end $$";
+    wait::until("both tables to be analysed", || {
+        database::execute(&url, check).map_err(|error| error.to_string())
+    })
+    .unwrap();
+}

@@ -245,6 +245,8 @@ fn a_later_start_keeps_data_and_key_and_follows_a_changed_port() {
             .contains(&format!(":{}/o/", second.edge_port))
     );
     killpg(second.pid(), Signal::SIGTERM).unwrap();
+    // As make does, which got the signal as well and passes it on.
+    killpg(second.pid(), Signal::SIGTERM).unwrap();
     assert!(second.ended().success(), "{}", second.text());
     second.leaves_nothing();
     std::fs::remove_dir_all(&folder).unwrap();

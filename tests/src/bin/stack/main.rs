@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kraiter_tests::api::Api;
 use kraiter_tests::config::{API_PORT, EDGE_PORT, RunConfig};
@@ -99,6 +99,9 @@ fn watch(stack: &mut Stack, stop: &Receiver<()>) -> Outcome<()> {
     }
 }
 
+/// Signals this close together are one request: make passes a SIGTERM on that the whole group got.
+const SAME_REQUEST: Duration = Duration::from_secs(2);
+
 /// Gives a message for Ctrl-C, SIGTERM or a closed terminal. Handlers of its own, so that it stops
 /// on SIGINT even when it was started with SIGINT ignored, as shells start background jobs.
 fn stop_signals() -> Outcome<Receiver<()>> {
@@ -106,14 +109,19 @@ fn stop_signals() -> Outcome<Receiver<()>> {
         Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Trouble::io("watching for signals"))?;
     let (send, receive) = channel();
     std::thread::spawn(move || {
-        for (count, _) in signals.forever().enumerate() {
-            if count > 0 {
-                // Asked twice: the system ends the children when this process is gone.
-                std::process::exit(1);
-            }
-            wait::cancel();
-            if send.send(()).is_err() {
-                return;
+        let mut first = None;
+        for _ in signals.forever() {
+            match first {
+                None => {
+                    first = Some(Instant::now());
+                    wait::cancel();
+                    if send.send(()).is_err() {
+                        return;
+                    }
+                }
+                Some(asked) if asked.elapsed() < SAME_REQUEST => {}
+                // Asked again: the system ends the children when this process is gone.
+                Some(_) => std::process::exit(1),
             }
         }
     });
