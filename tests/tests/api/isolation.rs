@@ -87,7 +87,7 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
                 ),
             ),
             (
-                200,
+                404,
                 json(
                     "POST",
                     "/rewrite",
