@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpRequest;
 use kraiter_wire::TenantId;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::api_keys::bearer;
+use crate::blocks::feed::PolicyFeed;
 use crate::config::IngestSecret;
 use crate::database::{Partitions, Pool};
-use crate::http::Problem;
+use crate::http::{ErrorCode, Problem};
 use crate::ingest::IngestQueue;
 use crate::signing::SharedKeyring;
 use crate::tenants::{Tenant, TenantDirectory};
@@ -19,10 +22,22 @@ pub(crate) struct Backend {
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) ingest: IngestQueue,
     pub(crate) ingest_secret: IngestSecret,
+    pub(crate) policy: PolicyFeed,
     pub(crate) metrics: PrometheusHandle,
 }
 
 impl Backend {
+    /// Lets edges in, by the ingest secret, and nobody else.
+    pub(crate) fn require_edge(&self, request: &HttpRequest) -> Result<(), Problem> {
+        match bearer(request) {
+            Some(secret) if self.ingest_secret.matches(secret) => Ok(()),
+            _ => Err(Problem::new(
+                ErrorCode::InvalidIngestSecret,
+                "Edges send the header authorization: Bearer and the ingest secret, not an API key.",
+            )),
+        }
+    }
+
     /// The tenant of an authorised caller.
     pub(crate) async fn tenant(&self, id: TenantId) -> Result<Arc<Tenant>, Problem> {
         let mut found = self.tenants.find(&self.pool, [id]).await?;

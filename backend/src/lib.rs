@@ -11,6 +11,7 @@
 
 mod api_keys;
 mod backend;
+mod blocks;
 mod cli;
 mod clock;
 mod config;

@@ -16,7 +16,7 @@ use crate::http::access_log::log_request;
 use crate::ingest::IngestQueue;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
-use crate::{clock, contacts, events, health, ingest, mails, openapi, sends, telemetry, tenants};
+use crate::{blocks, clock, contacts, events, health, ingest, mails, openapi, sends, telemetry, tenants};
 
 /// How long requests that were accepted may take to finish once the service is told to stop.
 const SHUTDOWN_SECONDS: u64 = 30;
@@ -37,7 +37,11 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(events::http::get_events)
         .service(tenants::http::get_settings)
         .service(tenants::http::patch_settings)
+        .service(blocks::http::get_blocks)
+        .service(blocks::http::put_block)
+        .service(blocks::http::delete_block)
         .service(ingest::http::post_ingest)
+        .service(blocks::http::get_edge_policy)
         .service(health::get_healthz)
         .service(health::get_readyz)
         .service(health::get_metrics)
@@ -84,6 +88,7 @@ async fn serve_on(
         partitions: Arc::clone(&partitions),
         ingest: queue,
         ingest_secret: config.ingest_secret.clone(),
+        policy: Default::default(),
         metrics: telemetry::metrics()?,
     });
     let upkeep = tokio::spawn(look_after_partitions(ingest_pool.clone(), partitions));

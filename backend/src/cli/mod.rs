@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod api_key;
+mod block;
 mod keyring;
 mod migrate;
 mod output;
@@ -45,6 +46,9 @@ enum Command {
     /// Make, list and revoke API keys.
     #[command(subcommand)]
     ApiKey(api_key::ApiKeyCommand),
+    /// Block a tenant, a send or a destination host at the edge, and unblock it.
+    #[command(subcommand)]
+    Block(block::BlockCommand),
     /// Show and rotate the keys that sign links.
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
@@ -82,6 +86,12 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
             Command::ApiKey(command) => {
                 with_store(cli.store.read()?, async |store| {
                     api_key::run(command, store, output).await
+                })
+                .await
+            }
+            Command::Block(command) => {
+                with_store(cli.store.read()?, async |store| {
+                    block::run(command, store, output).await
                 })
                 .await
             }

@@ -47,11 +47,21 @@ pub(crate) struct Page<T> {
 
 impl<T> Page<T> {
     /// `items` may hold one more than `limit`, which then only says that there is more.
-    pub(crate) fn new(mut items: Vec<T>, limit: Limit, id: impl Fn(&T) -> Uuid) -> Self {
+    pub(crate) fn new(items: Vec<T>, limit: Limit, id: impl Fn(&T) -> Uuid) -> Self {
+        Self::with_cursor(items, limit, |last| {
+            URL_SAFE_NO_PAD.encode(id(last).as_bytes())
+        })
+    }
+
+    /// For lists that are not in the order of an id: `cursor` is made of a page's last item.
+    pub(crate) fn with_cursor(
+        mut items: Vec<T>,
+        limit: Limit,
+        cursor: impl FnOnce(&T) -> String,
+    ) -> Self {
         let more = items.len() > limit.0 as usize;
         items.truncate(limit.0 as usize);
-        let last = items.last().filter(|_| more);
-        let next_cursor = last.map(|last| URL_SAFE_NO_PAD.encode(id(last).as_bytes()));
+        let next_cursor = items.last().filter(|_| more).map(cursor);
         Self { items, next_cursor }
     }
 }
@@ -63,11 +73,13 @@ pub(crate) fn cursor(text: Option<&str>) -> Result<Option<Uuid>, Problem> {
         .decode(text)
         .ok()
         .and_then(|bytes| Uuid::from_slice(&bytes).ok());
-    bytes.map(Some).ok_or_else(|| {
-        Problem::new(
-            ErrorCode::InvalidParameter,
-            format!("cursor is {text:?}; pass the nextCursor of the page before, unchanged."),
-        )
-        .about("cursor")
-    })
+    bytes.map(Some).ok_or_else(|| invalid_cursor(text))
+}
+
+pub(crate) fn invalid_cursor(text: &str) -> Problem {
+    Problem::new(
+        ErrorCode::InvalidParameter,
+        format!("cursor is {text:?}; pass the nextCursor of the page before, unchanged."),
+    )
+    .about("cursor")
 }

@@ -30,11 +30,14 @@ pub(crate) enum ErrorCode {
     RevokedApiKey,
     InvalidIngestSecret,
     MissingScope,
+    OperatorBlock,
     NotFound,
     UnknownSend,
     UnknownContact,
+    UnknownBlock,
     MethodNotAllowed,
     SendConflict,
+    TooManyBlocks,
     Saturated,
     DatabaseUnavailable,
     Internal,
@@ -50,10 +53,12 @@ impl ErrorCode {
             | Self::InvalidApiKey
             | Self::RevokedApiKey
             | Self::InvalidIngestSecret => StatusCode::UNAUTHORIZED,
-            Self::MissingScope => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::UnknownSend | Self::UnknownContact => StatusCode::NOT_FOUND,
+            Self::MissingScope | Self::OperatorBlock => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::UnknownSend | Self::UnknownContact | Self::UnknownBlock => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SendConflict => StatusCode::CONFLICT,
+            Self::SendConflict | Self::TooManyBlocks => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::MissingField
@@ -86,11 +91,14 @@ impl ErrorCode {
             Self::RevokedApiKey => "The API key was revoked",
             Self::InvalidIngestSecret => "The ingest secret is not valid",
             Self::MissingScope => "The API key lacks a scope",
+            Self::OperatorBlock => "The operator has set this block",
             Self::NotFound => "There is nothing at this path",
             Self::UnknownSend => "There is no such send",
             Self::UnknownContact => "There is no such contact",
+            Self::UnknownBlock => "There is no such block",
             Self::MethodNotAllowed => "The method is not allowed here",
             Self::SendConflict => "The send id belongs to another contact",
+            Self::TooManyBlocks => "There are too many blocks",
             Self::Saturated => "The backend is busy",
             Self::DatabaseUnavailable => "The database does not answer",
             Self::Internal => "Something went wrong here",

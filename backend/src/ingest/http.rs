@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use super::queue::SubmitError;
 use super::{EdgeEvent, Rejection, batch, policy};
-use crate::api_keys::bearer;
 use crate::backend::Backend;
 use crate::clock;
 use crate::http::problem::ProblemDocument;
@@ -50,12 +49,7 @@ pub(crate) async fn post_ingest(
     request: HttpRequest,
     payload: Body,
 ) -> Result<Answer<IngestAnswer>, Problem> {
-    if !bearer(&request).is_some_and(|secret| backend.ingest_secret.matches(secret)) {
-        return Err(Problem::new(
-            ErrorCode::InvalidIngestSecret,
-            "Batches need the header authorization: Bearer and the ingest secret, not an API key.",
-        ));
-    }
+    backend.require_edge(&request)?;
     let payload = decompressed(&request, payload.encoded_ndjson()?)?;
     let bytes = body::read(payload, MAX_BATCH_BYTES).await?;
     let (events, mut rejections) = backend

@@ -24,6 +24,7 @@ const CAMPAIGN: &str = "notes-on-the-engine";
 const URL: &str = "https://engine.example/note-g";
 const AGENT: &str = "Difference/2";
 const ADDRESS: &str = "203.0.113.77";
+const HOST: &str = "blocked.by-the-owner.example";
 
 /// A tenant with one of everything.
 struct Owner {
@@ -44,6 +45,8 @@ impl Owner {
         let open = edge.line_with("o", &pixel, now, signals.clone());
         let click = edge.line_with("c", &clicks[0], now, signals);
         assert_eq!(edge.post(open + &click)["accepted"], 2);
+        let block = json!({"kind": "host", "value": HOST});
+        api.write("PUT", "/blocks", &block).unwrap();
         let contact_id = mail["contactId"].as_str().unwrap().to_owned();
         Self { api, contact_id }
     }
@@ -55,13 +58,23 @@ impl Owner {
             read(&format!("/contacts/{EMAIL}")),
             read(&format!("/sends/{SEND}")),
             read("/settings"),
+            read("/blocks"),
         ];
         state.extend(all(&self.api, "/events"));
         state
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![EMAIL, SEND, CAMPAIGN, URL, AGENT, ADDRESS, &self.contact_id]
+        vec![
+            EMAIL,
+            SEND,
+            CAMPAIGN,
+            URL,
+            AGENT,
+            ADDRESS,
+            HOST,
+            &self.contact_id,
+        ]
     }
 }
 
@@ -150,6 +163,16 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
                 json!({"trackingEnabled": false, "retentionDays": 1}),
             ),
         )],
+        "GET /blocks" => vec![(200, Request::get("/blocks"))],
+        "PUT /blocks" => {
+            let block = json!({"kind": "send", "value": SEND});
+            vec![(201, json("PUT", "/blocks", block))]
+        }
+        "DELETE /blocks" => {
+            let path = format!("/blocks?kind=host&value={HOST}");
+            vec![(404, Request::new("DELETE", path))]
+        }
+        "GET /edge/policy" => vec![(401, Request::get("/edge/policy"))],
         "POST /ingest" => {
             let request = Request::new("POST", "/ingest");
             vec![(401, request.body("application/x-ndjson", "x\n"))]

@@ -13,6 +13,7 @@
 mod answers;
 mod bad_requests;
 mod batch;
+mod blocks;
 mod commands;
 mod crashes;
 mod credentials;
