@@ -34,6 +34,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(sends::http::patch_send)
         .service(contacts::http::get_contact)
         .service(contacts::http::get_contact_events)
+        .service(contacts::http::put_consent)
+        .service(contacts::http::delete_consent)
         .service(events::http::get_events)
         .service(tenants::http::get_settings)
         .service(tenants::http::patch_settings)

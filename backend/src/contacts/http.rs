@@ -1,19 +1,20 @@
-//! `GET /contacts/{emailOrId}` and `GET /contacts/{emailOrId}/events`.
+//! `GET /contacts/{emailOrId}`, `GET /contacts/{emailOrId}/events`, `PUT` and `DELETE
+//! /contacts/{emailOrId}/consent`.
 
-use actix_web::get;
 use actix_web::web::{Data, Json as Answer, Path};
+use actix_web::{delete, get, put};
 use kraiter_wire::{ContactId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use super::{Contact, ContactRef, store};
-use crate::api_keys::{Caller, Read};
+use super::{Consent, Contact, ContactRef, store};
+use crate::api_keys::{Admin, Caller, Read};
 use crate::backend::Backend;
-use crate::clock::Timestamp;
+use crate::clock::{self, Timestamp};
 use crate::database::{Client, connect};
 use crate::events::http::EventView;
 use crate::events::{self, EventFilter};
 use crate::http::problem::ProblemDocument;
-use crate::http::{ErrorCode, Limit, Page, Problem, Query, page};
+use crate::http::{Body, ErrorCode, Limit, Page, Problem, Query, page};
 
 /// A contact's metrics. Counts are of every recorded event, repeats included; times are of the
 /// newest.
@@ -36,6 +37,9 @@ pub(crate) struct ContactView {
     unsubscribed_at: Option<Timestamp>,
     /// When a mail first bounced or was complained about.
     suppressed_at: Option<Timestamp>,
+    /// `null`: not known, which counts as given. Withdrawn, mail is returned untracked and opens
+    /// and clicks, those of mail already sent included, are not recorded.
+    tracking_consent: Option<Consent>,
 }
 
 impl From<Contact> for ContactView {
@@ -52,6 +56,7 @@ impl From<Contact> for ContactView {
             last_email_clicked_at: contact.last_email_clicked_at,
             unsubscribed_at: contact.unsubscribed_at,
             suppressed_at: contact.suppressed_at,
+            tracking_consent: contact.consent,
         }
     }
 }
@@ -59,12 +64,15 @@ impl From<Contact> for ContactView {
 /// The contact that a path names, or the answer that there is none.
 async fn find(client: &Client, tenant: TenantId, text: &str) -> Result<Contact, Problem> {
     let contact = parse(text)?;
-    store::find(client, tenant, &contact).await?.ok_or_else(|| {
-        Problem::new(
-            ErrorCode::UnknownContact,
-            format!("No contact {text}. A contact exists once a mail to it was registered."),
-        )
-    })
+    let found = store::find(client, tenant, &contact).await?;
+    found.ok_or_else(|| unknown(text))
+}
+
+fn unknown(text: &str) -> Problem {
+    Problem::new(
+        ErrorCode::UnknownContact,
+        format!("No contact {text}. A contact exists once a mail to it was registered."),
+    )
 }
 
 /// Reads an address or a contact id from a request.
@@ -134,4 +142,66 @@ pub(crate) async fn get_contact_events(
     let events =
         events::store::list(&client, caller.tenant, &filter, limit.with_lookahead()).await?;
     Ok(Answer(EventView::page(events, limit)))
+}
+
+/// Notes that a contact agrees to tracking. Takes no body, or an empty object. An address that is
+/// not known yet becomes a contact.
+#[utoipa::path(
+    tag = "contacts",
+    security(("apiKey" = ["admin"])),
+    params(("emailOrId" = String, Path, description = "Address or id", example = "ada@example.com")),
+    responses(
+        (status = 200, body = ContactView),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+#[put("/contacts/{emailOrId}/consent")]
+pub(crate) async fn put_consent(
+    backend: Data<Backend>,
+    caller: Caller<Admin>,
+    path: Path<String>,
+    body: Body,
+) -> Result<Answer<ContactView>, Problem> {
+    body.nothing().await?;
+    set_consent(&backend, caller.tenant, &path, Consent::Given).await
+}
+
+/// Notes that a contact withdraws its consent: further mail is returned untracked, and opens and
+/// clicks, also of mail already sent, are no longer recorded. What was counted before stays.
+/// Unsubscribing works all the same. An address that is not known yet becomes a contact, so that
+/// its first mail is untracked.
+#[utoipa::path(
+    tag = "contacts",
+    security(("apiKey" = ["admin"])),
+    params(("emailOrId" = String, Path, description = "Address or id", example = "ada@example.com")),
+    responses(
+        (status = 200, body = ContactView),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+#[delete("/contacts/{emailOrId}/consent")]
+pub(crate) async fn delete_consent(
+    backend: Data<Backend>,
+    caller: Caller<Admin>,
+    path: Path<String>,
+) -> Result<Answer<ContactView>, Problem> {
+    set_consent(&backend, caller.tenant, &path, Consent::Withdrawn).await
+}
+
+async fn set_consent(
+    backend: &Backend,
+    tenant: TenantId,
+    text: &str,
+    consent: Consent,
+) -> Result<Answer<ContactView>, Problem> {
+    let contact = parse(text)?;
+    let mut client = connect(&backend.pool).await?;
+    let tx = client.transaction().await?;
+    let wanted = [&contact];
+    let (found, _) = store::find_or_create_all(&tx, tenant, &wanted, clock::now()).await?;
+    let id = found.get(&contact).map(|contact| contact.id);
+    let id = id.ok_or_else(|| unknown(text))?;
+    let contact = store::set_consent(&tx, tenant, id, consent).await?;
+    tx.commit().await?;
+    Ok(Answer(contact.ok_or_else(|| unknown(text))?.into()))
 }

@@ -6,6 +6,7 @@ pub(crate) mod store;
 use std::str::FromStr;
 
 use kraiter_wire::ContactId;
+use serde::Serialize;
 
 use crate::clock::Timestamp;
 
@@ -111,6 +112,16 @@ pub(crate) struct Contact {
     pub(crate) unsubscribed_at: Option<Timestamp>,
     /// When a mail to the contact first bounced or was complained about.
     pub(crate) suppressed_at: Option<Timestamp>,
+    /// `None`: the contact was never asked, or never answered.
+    pub(crate) consent: Option<Consent>,
+}
+
+/// Whether a contact agreed to being tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Consent {
+    Given,
+    Withdrawn,
 }
 
 impl Contact {
@@ -128,6 +139,7 @@ impl Contact {
             last_email_clicked_at: None,
             unsubscribed_at: None,
             suppressed_at: None,
+            consent: None,
         }
     }
 }

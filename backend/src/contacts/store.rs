@@ -7,7 +7,7 @@ use kraiter_wire::{ContactId, TenantId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Contact, ContactRef};
+use super::{Consent, Contact, ContactRef};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 use crate::random;
@@ -15,7 +15,8 @@ use crate::tenants::store::key;
 
 const COLUMNS: &str = "id, email, created_at, emails_sent_count, emails_opened_count, \
                        emails_clicked_count, last_email_sent_at, last_email_opened_at, \
-                       last_email_clicked_at, unsubscribed_at, suppressed_at";
+                       last_email_clicked_at, unsubscribed_at, suppressed_at, \
+                       tracking_consent";
 
 fn read(row: &Row) -> Contact {
     Contact {
@@ -30,6 +31,10 @@ fn read(row: &Row) -> Contact {
         last_email_clicked_at: row.get(8),
         unsubscribed_at: row.get(9),
         suppressed_at: row.get(10),
+        consent: row.get::<_, Option<bool>>(11).map(|given| match given {
+            true => Consent::Given,
+            false => Consent::Withdrawn,
+        }),
     }
 }
 
@@ -96,7 +101,7 @@ pub(crate) async fn find_all(
         );
         let statement = client.prepare_cached(&sql).await?;
         for row in client.query(&statement, &[&key(tenant), &keys]).await? {
-            let email_key: &str = row.get(11);
+            let email_key: &str = row.get(12);
             if let Some(contact) = emails.get(email_key) {
                 found.insert((*contact).clone(), read(&row));
             }
@@ -161,6 +166,25 @@ pub(crate) async fn remove(
     let statement = client.prepare_cached(sql).await?;
     client.execute(&statement, &[&key(tenant), &ids]).await?;
     Ok(())
+}
+
+/// Writes down what a contact said. `None` if there is no such contact.
+pub(crate) async fn set_consent(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    contact: ContactId,
+    consent: Consent,
+) -> Result<Option<Contact>, DatabaseError> {
+    let sql = format!(
+        "update contacts set tracking_consent = $3 where tenant_id = $1 and id = $2 \
+         returning {COLUMNS}"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let given = consent == Consent::Given;
+    let row = client
+        .query_opt(&statement, &[&key(tenant), &contact.uuid(), &given])
+        .await?;
+    Ok(row.as_ref().map(read))
 }
 
 /// Takes the row locks of these contacts in the one order that every writer uses: contacts by id,

@@ -15,6 +15,14 @@ use super::problem::{ErrorCode, Problem};
 /// Largest JSON body: a 10 MB newsletter, with what JSON adds to it by escaping.
 pub(crate) const MAX_JSON_BYTES: usize = 16 << 20;
 
+/// Room for an empty object with some white space.
+const MAX_EMPTY_BYTES: usize = 1024;
+
+/// `{}`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 /// A body that was not read yet: handlers take it beside their caller and read it once the caller
 /// is known, so that strangers cannot make us hold megabytes.
 pub(crate) struct Body {
@@ -40,6 +48,15 @@ impl Body {
         require_content_type(&self.request, &["application/json"])?;
         refuse_encoding(&self.request)?;
         parse(&read(self.payload, MAX_JSON_BYTES).await?)
+    }
+
+    /// For requests that say all in their path: no body, or an empty object.
+    pub(crate) async fn nothing(self) -> Result<(), Problem> {
+        let body = read(self.payload, MAX_EMPTY_BYTES).await?;
+        match body.trim_ascii().is_empty() {
+            true => Ok(()),
+            false => parse::<Nothing>(&body).map(|Nothing {}| ()),
+        }
     }
 
     /// Newline-delimited JSON, as a stream of bytes.

@@ -75,6 +75,10 @@ pub(crate) async fn post_ingest(
                 .retry_after(1),
             })?,
     };
+    rejections.extend(std::iter::repeat_n(
+        Rejection::NoConsent,
+        outcome.without_consent,
+    ));
     let mut reasons = BTreeMap::new();
     for rejection in &rejections {
         *reasons.entry(rejection.as_str()).or_insert(0) += 1;

@@ -69,6 +69,8 @@ pub(crate) enum Rejection {
     UnknownTenant,
     /// The tenant has switched tracking off.
     TrackingOff,
+    /// The contact has withdrawn its consent to being tracked.
+    NoConsent,
 }
 
 impl Rejection {
@@ -82,6 +84,7 @@ impl Rejection {
             Self::PastRecordingAge => "past_recording_age",
             Self::UnknownTenant => "unknown_tenant",
             Self::TrackingOff => "tracking_off",
+            Self::NoConsent => "no_consent",
         }
     }
 }

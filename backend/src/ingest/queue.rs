@@ -28,6 +28,8 @@ const ATTEMPTS: u32 = 5;
 pub(crate) struct Outcome {
     pub(crate) accepted: usize,
     pub(crate) duplicates: usize,
+    /// Opens and clicks of contacts that have withdrawn their consent.
+    pub(crate) without_consent: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

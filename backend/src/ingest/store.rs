@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use kraiter_wire::{Day, EventId};
+use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -80,17 +81,13 @@ pub(super) async fn write(
     partitions.ensure(pool, times).await?;
     let mut client = connect(pool).await?;
     let tx = client.transaction().await?;
-    let new = insert_events(&tx, &group.events).await?;
-    let is_new = |event: &EdgeEvent| match &new {
-        None => true,
-        Some(new) => new.contains(&(key(event.tenant), event.id.uuid())),
-    };
+    let inserted = insert_events(&tx, &group.events).await?;
     let mut outcomes: Vec<Outcome> = group
         .repeats
         .iter()
         .map(|repeats| Outcome {
-            accepted: 0,
             duplicates: *repeats,
+            ..Outcome::default()
         })
         .collect();
     let mut contacts = BTreeMap::new();
@@ -99,16 +96,25 @@ pub(super) async fn write(
         let Some(outcome) = outcomes.get_mut(*request) else {
             continue;
         };
-        if is_new(event) {
-            outcome.accepted += 1;
-            count(event, &mut contacts, &mut sends);
-        } else {
-            outcome.duplicates += 1;
+        match inserted.fate(event) {
+            Fate::New => {
+                outcome.accepted += 1;
+                count(event, &mut contacts, &mut sends);
+            }
+            Fate::Known => outcome.duplicates += 1,
+            Fate::Refused => outcome.without_consent += 1,
         }
     }
     if !contacts.is_empty() {
-        // Both are sent before the first answers: one trip to the server.
-        tokio::try_join!(add_to_contacts(&tx, &contacts), add_to_sends(&tx, &sends))?;
+        // Prepared before, so that the first poll alone decides which is sent first: locks are taken
+        // in one order. Both are sent before the first answers: one trip to the server.
+        let to_contacts = tx.prepare_cached(ADD_TO_CONTACTS).await?;
+        let to_sends = tx.prepare_cached(ADD_TO_SENDS).await?;
+        tokio::try_join!(
+            biased;
+            add_to_contacts(&tx, &to_contacts, &contacts),
+            add_to_sends(&tx, &to_sends, &sends),
+        )?;
     }
     tx.commit().await?;
     Ok(outcomes)
@@ -168,17 +174,62 @@ fn count<'a>(event: &'a EdgeEvent, contacts: &mut ContactDeltas, sends: &mut Sen
     of_send.2.add(event.kind, event.id);
 }
 
-/// Returns which events were new, or `None` if all were.
+/// What became of a group's events.
+#[derive(Default)]
+struct Inserted {
+    /// By tenant and event; `None` if all were new.
+    new: Option<HashSet<(i32, Uuid)>>,
+    /// Contacts, by tenant, that have withdrawn their consent.
+    without_consent: HashSet<(i32, Uuid)>,
+}
+
+enum Fate {
+    New,
+    Known,
+    Refused,
+}
+
+impl Inserted {
+    fn fate(&self, event: &EdgeEvent) -> Fate {
+        let tenant = key(event.tenant);
+        match &self.new {
+            None => Fate::New,
+            Some(new) if new.contains(&(tenant, event.id.uuid())) => Fate::New,
+            Some(_) => match self
+                .without_consent
+                .contains(&(tenant, event.contact.uuid()))
+            {
+                true if event.kind != EventType::Unsubscribed => Fate::Refused,
+                _ => Fate::Known,
+            },
+        }
+    }
+}
+
+/// One statement: consent is looked up where the events are inserted, so it costs no trip to the
+/// server, and what a contact said before the batch came holds for the batch.
 async fn insert_events(
     tx: &deadpool_postgres::Transaction<'_>,
     events: &[(usize, EdgeEvent)],
-) -> Result<Option<HashSet<(i32, Uuid)>>, DatabaseError> {
-    let sql = "insert into events (tenant_id, id, kind, contact_id, send_id, link_index, url, ip, \
-                 user_agent, accept_language, sec_purpose, purpose, x_purpose, x_moz) \
-               select * from unnest($1::int[], $2::uuid[], $3::smallint[], $4::uuid[], $5::text[], \
-                 $6::bigint[], $7::text[], $8::inet[], $9::text[], $10::text[], $11::text[], \
-                 $12::text[], $13::text[], $14::text[]) \
-               on conflict do nothing returning tenant_id, id";
+) -> Result<Inserted, DatabaseError> {
+    let sql = "with seen as ( \
+                 select * from unnest($1::int[], $2::uuid[], $3::smallint[], $4::uuid[], \
+                   $5::text[], $6::bigint[], $7::text[], $8::inet[], $9::text[], $10::text[], \
+                   $11::text[], $12::text[], $13::text[], $14::text[]) \
+                   as s (tenant_id, id, kind, contact_id, send_id, link_index, url, ip, \
+                     user_agent, accept_language, sec_purpose, purpose, x_purpose, x_moz)), \
+               refused as materialized ( \
+                 select c.tenant_id, c.id from contacts c where c.tracking_consent = false \
+                   and (c.tenant_id, c.id) in (select tenant_id, contact_id from seen)), \
+               inserted as ( \
+                 insert into events (tenant_id, id, kind, contact_id, send_id, link_index, url, \
+                   ip, user_agent, accept_language, sec_purpose, purpose, x_purpose, x_moz) \
+                 select * from seen where kind = $15 \
+                   or (tenant_id, contact_id) not in (select tenant_id, id from refused) \
+                 order by tenant_id, id \
+                 on conflict do nothing returning tenant_id, id) \
+               select true, tenant_id, id from inserted \
+               union all select false, tenant_id, id from refused";
     let statement = tx.prepare_cached(sql).await?;
     fn column<'a, T>(
         events: &'a [(usize, EdgeEvent)],
@@ -192,7 +243,7 @@ async fn insert_events(
             .as_ref()
             .map(|Click { index, .. }| i64::from(*index))
     };
-    let values: [&(dyn ToSql + Sync); 14] = [
+    let values: [&(dyn ToSql + Sync); 15] = [
         &column(events, |event| key(event.tenant)),
         &column(events, |event| event.id.uuid()),
         &column(events, |event| event.kind.number()),
@@ -209,34 +260,42 @@ async fn insert_events(
         &column(events, |event| event.signals.purpose.as_deref()),
         &column(events, |event| event.signals.x_purpose.as_deref()),
         &column(events, |event| event.signals.x_moz.as_deref()),
+        &EventType::Unsubscribed.number(),
     ];
     let rows = tx.query(&statement, &values).await?;
-    if rows.len() == events.len() {
-        return Ok(None);
+    let mut inserted = Inserted::default();
+    let mut new = HashSet::new();
+    for row in &rows {
+        let key = (row.get(1), row.get(2));
+        match row.get(0) {
+            true => new.insert(key),
+            false => inserted.without_consent.insert(key),
+        };
     }
-    Ok(Some(
-        rows.iter().map(|row| (row.get(0), row.get(1))).collect(),
-    ))
+    inserted.new = (new.len() < events.len()).then_some(new);
+    Ok(inserted)
 }
 
 /// A contact that is not there becomes a placeholder without an address.
+const ADD_TO_CONTACTS: &str = "\
+     insert into contacts as c (tenant_id, id, created_at, emails_opened_count, \
+       emails_clicked_count, last_email_opened_at, last_email_clicked_at, unsubscribed_at) \
+     select * from unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::bigint[], \
+       $5::bigint[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[]) \
+     on conflict (tenant_id, id) do update set \
+       emails_opened_count = c.emails_opened_count + excluded.emails_opened_count, \
+       emails_clicked_count = c.emails_clicked_count + excluded.emails_clicked_count, \
+       last_email_opened_at = \
+         greatest(c.last_email_opened_at, excluded.last_email_opened_at), \
+       last_email_clicked_at = \
+         greatest(c.last_email_clicked_at, excluded.last_email_clicked_at), \
+       unsubscribed_at = coalesce(c.unsubscribed_at, excluded.unsubscribed_at)";
+
 async fn add_to_contacts(
     tx: &deadpool_postgres::Transaction<'_>,
+    statement: &Statement,
     deltas: &ContactDeltas,
 ) -> Result<(), DatabaseError> {
-    let sql = "insert into contacts as c (tenant_id, id, created_at, emails_opened_count, \
-                 emails_clicked_count, last_email_opened_at, last_email_clicked_at, unsubscribed_at) \
-               select * from unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::bigint[], \
-                 $5::bigint[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[]) \
-               on conflict (tenant_id, id) do update set \
-                 emails_opened_count = c.emails_opened_count + excluded.emails_opened_count, \
-                 emails_clicked_count = c.emails_clicked_count + excluded.emails_clicked_count, \
-                 last_email_opened_at = \
-                   greatest(c.last_email_opened_at, excluded.last_email_opened_at), \
-                 last_email_clicked_at = \
-                   greatest(c.last_email_clicked_at, excluded.last_email_clicked_at), \
-                 unsubscribed_at = coalesce(c.unsubscribed_at, excluded.unsubscribed_at)";
-    let statement = tx.prepare_cached(sql).await?;
     let tenants: Vec<i32> = deltas.keys().map(|(tenant, _)| *tenant).collect();
     let ids: Vec<Uuid> = deltas.keys().map(|(_, id)| *id).collect();
     let created: Vec<_> = deltas
@@ -252,7 +311,7 @@ async fn add_to_contacts(
         .map(|(_, delta)| delta.unsubscribed)
         .collect();
     tx.execute(
-        &statement,
+        statement,
         &[
             &tenants,
             &ids,
@@ -270,25 +329,27 @@ async fn add_to_contacts(
 
 /// A send that is not there becomes a placeholder: it was sent, or nobody could have opened it,
 /// but it counts as sent only once it is registered.
+const ADD_TO_SENDS: &str = "\
+     insert into sends as s (tenant_id, id, contact_id, status, registered_at, \
+       opens_count, clicks_count, opened_at, clicked_at, unsubscribed_at) \
+     select d.tenant_id, d.id, d.contact_id, 'sent', d.registered_at, d.opens, \
+       d.clicks, d.opened_at, d.clicked_at, d.unsubscribed_at \
+     from unnest($1::int[], $2::text[], $3::uuid[], $4::timestamptz[], $5::bigint[], \
+       $6::bigint[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[]) \
+       as d (tenant_id, id, contact_id, registered_at, opens, clicks, opened_at, \
+             clicked_at, unsubscribed_at) \
+     on conflict (tenant_id, id) do update set \
+       opens_count = s.opens_count + excluded.opens_count, \
+       clicks_count = s.clicks_count + excluded.clicks_count, \
+       opened_at = least(s.opened_at, excluded.opened_at), \
+       clicked_at = least(s.clicked_at, excluded.clicked_at), \
+       unsubscribed_at = coalesce(s.unsubscribed_at, excluded.unsubscribed_at)";
+
 async fn add_to_sends(
     tx: &deadpool_postgres::Transaction<'_>,
+    statement: &Statement,
     deltas: &SendDeltas<'_>,
 ) -> Result<(), DatabaseError> {
-    let sql = "insert into sends as s (tenant_id, id, contact_id, status, registered_at, \
-                 opens_count, clicks_count, opened_at, clicked_at, unsubscribed_at) \
-               select d.tenant_id, d.id, d.contact_id, 'sent', d.registered_at, d.opens, \
-                 d.clicks, d.opened_at, d.clicked_at, d.unsubscribed_at \
-               from unnest($1::int[], $2::text[], $3::uuid[], $4::timestamptz[], $5::bigint[], \
-                 $6::bigint[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[]) \
-                 as d (tenant_id, id, contact_id, registered_at, opens, clicks, opened_at, \
-                       clicked_at, unsubscribed_at) \
-               on conflict (tenant_id, id) do update set \
-                 opens_count = s.opens_count + excluded.opens_count, \
-                 clicks_count = s.clicks_count + excluded.clicks_count, \
-                 opened_at = least(s.opened_at, excluded.opened_at), \
-                 clicked_at = least(s.clicked_at, excluded.clicked_at), \
-                 unsubscribed_at = coalesce(s.unsubscribed_at, excluded.unsubscribed_at)";
-    let statement = tx.prepare_cached(sql).await?;
     let tenants: Vec<i32> = deltas.keys().map(|(tenant, _)| *tenant).collect();
     let ids: Vec<&str> = deltas.keys().map(|(_, id)| *id).collect();
     let contacts: Vec<Uuid> = deltas.values().map(|(contact, ..)| *contact).collect();
@@ -311,7 +372,7 @@ async fn add_to_sends(
         .map(|(.., delta)| delta.unsubscribed)
         .collect();
     tx.execute(
-        &statement,
+        statement,
         &[
             &tenants,
             &ids,

@@ -22,6 +22,8 @@ pub(crate) enum Warning {
     ContactSuppressed,
     /// The tenant has switched tracking off: nothing is tracked.
     TrackingDisabled,
+    /// The contact has withdrawn its consent: the mail is returned untracked.
+    NoConsent,
 }
 
 /// What a request says of its own way to unsubscribe.

@@ -1,5 +1,6 @@
 //! One mail: what is decided before it is registered, and what is answered once it is.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use kraiter_wire::{ContactId, Day, SendId, TenantId, TenantSigner};
@@ -8,7 +9,7 @@ use serde::Serialize;
 use super::{OwnUnsubscribe, Warning};
 use crate::backend::Backend;
 use crate::clock::Timestamp;
-use crate::contacts::{self, Contact, ContactRef};
+use crate::contacts::{self, Consent, Contact, ContactRef};
 use crate::database::connect;
 use crate::http::{ErrorCode, Problem};
 use crate::random;
@@ -175,8 +176,11 @@ impl<'a> Rewriter<'a> {
             contact,
             day: to.day,
         };
-        mail.plan
-            .render_into(&recipient, &mut self.scratch, &mut self.rewritten);
+        let plan = match to.contact.consent {
+            Some(Consent::Withdrawn) => Cow::Owned(mail.plan.untracked()),
+            Some(Consent::Given) | None => Cow::Borrowed(&mail.plan),
+        };
+        plan.render_into(&recipient, &mut self.scratch, &mut self.rewritten);
         let ours = recipient.unsubscribe_url(self.base, &mut self.scratch);
         let own = OwnUnsubscribe::parse(mail.list_unsubscribe.as_deref());
         let answer = RewriteAnswer {
@@ -185,7 +189,7 @@ impl<'a> Rewriter<'a> {
             html: &self.rewritten.html,
             text: self.rewritten.text.as_deref(),
             headers: own.map_err(Problem::internal)?.headers(&ours),
-            links: mail.plan.links(&self.rewritten).collect(),
+            links: plan.links(&self.rewritten).collect(),
             warnings: self.warnings(&to.contact),
         };
         serde_json::to_writer(out, &answer).map_err(Problem::internal)
@@ -204,6 +208,10 @@ impl<'a> Rewriter<'a> {
             ),
             (contact.suppressed_at.is_some(), Warning::ContactSuppressed),
             (!self.settings.tracking_enabled, Warning::TrackingDisabled),
+            (
+                contact.consent == Some(Consent::Withdrawn),
+                Warning::NoConsent,
+            ),
         ]
         .into_iter()
         .filter_map(|(holds, warning)| holds.then_some(warning))

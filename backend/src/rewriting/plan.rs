@@ -93,6 +93,24 @@ impl<'m> Plan<'m> {
         links.filter(|link| !skipped(link)).count() + usize::from(self.pixel.is_some())
     }
 
+    /// The same mail for a recipient who is not tracked: no pixel, no wrapped link; what ends the
+    /// subscription works.
+    pub fn untracked(&self) -> Plan<'_> {
+        let kept = |links: &[PlannedLink]| {
+            let signed = |link: &&PlannedLink| link.verdict == Verdict::SignUnsubscribe;
+            links.iter().filter(signed).copied().collect()
+        };
+        Plan {
+            html: Cow::Borrowed(&self.html),
+            text: self.text.as_deref().map(Cow::Borrowed),
+            base: self.base.clone(),
+            arena: String::new(),
+            html_links: kept(&self.html_links),
+            text_links: kept(&self.text_links),
+            pixel: None,
+        }
+    }
+
     /// Without the mail's borrowed bytes, so that it can be kept.
     pub fn into_owned(self) -> Plan<'static> {
         Plan {

@@ -147,6 +147,19 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
             (404, Request::get(format!("/contacts/{EMAIL}/events"))),
             (404, Request::get(format!("/contacts/{id}/events"))),
         ],
+        "PUT /contacts/{emailOrId}/consent" => {
+            vec![(404, Request::new("PUT", format!("/contacts/{id}/consent")))]
+        }
+        "DELETE /contacts/{emailOrId}/consent" => vec![
+            (
+                404,
+                Request::new("DELETE", format!("/contacts/{id}/consent")),
+            ),
+            (
+                200,
+                Request::new("DELETE", format!("/contacts/{EMAIL}/consent")),
+            ),
+        ],
         "GET /events" => vec![
             (200, Request::get("/events")),
             (200, Request::get(format!("/events?sendId={SEND}"))),
@@ -215,7 +228,10 @@ fn a_foreign_key_sees_and_changes_nothing_on_any_route() {
     // First what only asks, then what gives the stranger data of its own, then its settings.
     routes.sort_by_key(|(name, _)| match name.as_str() {
         "PATCH /settings" => 2,
-        "POST /rewrite" | "POST /rewrite/batch" | "POST /sends" => 1,
+        "POST /rewrite"
+        | "POST /rewrite/batch"
+        | "POST /sends"
+        | "DELETE /contacts/{emailOrId}/consent" => 1,
         _ => 0,
     });
     for (operation, _) in routes {

@@ -15,6 +15,7 @@ mod bad_requests;
 mod batch;
 mod blocks;
 mod commands;
+mod consent;
 mod crashes;
 mod credentials;
 mod databases;
