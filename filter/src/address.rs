@@ -1,6 +1,7 @@
 //! The client's address as it leaves the edge: whole, shortened to its network, or not at all.
 //! Where it comes from (trusted hops) is the host's business.
 
+use std::cell::Cell;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -29,25 +30,95 @@ impl AddressText {
     }
 }
 
-impl Write for AddressText {
-    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+impl AddressText {
+    fn push(&mut self, part: &[u8]) -> Option<()> {
         let end = self.len.saturating_add(part.len());
-        let free = self.text.get_mut(self.len..end).ok_or(std::fmt::Error)?;
-        free.copy_from_slice(part.as_bytes());
+        self.text.get_mut(self.len..end)?.copy_from_slice(part);
         self.len = end;
-        Ok(())
+        Some(())
     }
 }
 
-/// Reads `203.0.113.7:4711` or `[2001:db8::1]:443`. `None` for anything else (a Unix socket has no
-/// address) and where the mode keeps none.
-pub(crate) fn kept_address(source: &[u8], mode: AddressMode) -> Option<AddressText> {
-    let text = std::str::from_utf8(source).ok()?;
-    let (host, _port) = text.rsplit_once(':')?;
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.strip_suffix(']')?,
-        None => host,
-    };
+impl Write for AddressText {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        self.push(part.as_bytes()).ok_or(std::fmt::Error)
+    }
+}
+
+/// Where the client's address is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AddressFrom {
+    /// From the proxy's own property of the connection, which nobody can forge.
+    Connection,
+    /// From the header that a proxy with `use_remote_address` writes over on every request: it
+    /// comes with the others, where the property is a call of its own.
+    Header,
+}
+
+/// One request in this many is checked against the connection, the first one included.
+const CHECK_EVERY: u32 = 256;
+
+/// Which of the two to believe. A header that once differs from what the proxy says is the client's
+/// own invention, and none is believed any more.
+#[derive(Debug)]
+pub(crate) struct AddressSource {
+    from: Cell<AddressFrom>,
+    until_check: Cell<u32>,
+}
+
+/// How to come by one client's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask<'a> {
+    Believe(&'a [u8]),
+    Connection,
+    /// Ask for the connection's and tell [`AddressSource::differs`] if this is another.
+    Compare(&'a [u8]),
+}
+
+impl AddressSource {
+    pub(crate) fn new(from: AddressFrom) -> Self {
+        Self {
+            from: Cell::new(from),
+            until_check: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn ask<'a>(&self, header: Option<&'a [u8]>) -> Ask<'a> {
+        match (self.from.get(), header) {
+            (AddressFrom::Header, Some(header)) => match self.until_check.get().checked_sub(1) {
+                Some(left) => {
+                    self.until_check.set(left);
+                    Ask::Believe(header)
+                }
+                None => {
+                    self.until_check.set(CHECK_EVERY - 1);
+                    Ask::Compare(header)
+                }
+            },
+            // A proxy that considers the client one of its own network leaves the header out.
+            (AddressFrom::Header, None) | (AddressFrom::Connection, _) => Ask::Connection,
+        }
+    }
+
+    pub(crate) fn differs(&self) {
+        self.from.set(AddressFrom::Connection);
+    }
+}
+
+/// The host in `203.0.113.7:4711` or `[2001:db8::1]:443`; `None` for what has no port, such as a
+/// Unix socket.
+pub(crate) fn host_of(source: &[u8]) -> Option<&[u8]> {
+    let colon = source.iter().rposition(|byte| *byte == b':')?;
+    let host = source.get(..colon)?;
+    match host.strip_prefix(b"[") {
+        Some(v6) => v6.strip_suffix(b"]"),
+        None => Some(host),
+    }
+}
+
+/// What is kept of an address. `None` for anything that is no IP address, and where the mode keeps
+/// none.
+pub(crate) fn kept_address(host: &[u8], mode: AddressMode) -> Option<AddressText> {
     let mut kept = AddressText {
         text: [0; MAX_TEXT],
         len: 0,
@@ -55,17 +126,19 @@ pub(crate) fn kept_address(source: &[u8], mode: AddressMode) -> Option<AddressTe
     match mode {
         AddressMode::None => return None,
         // The host wrote it from an address: reading it as one again would only cost.
-        AddressMode::Full if looks_like_address(host) => kept.write_str(host).ok()?,
+        AddressMode::Full if looks_like_address(host) => kept.push(host)?,
         AddressMode::Full => return None,
-        AddressMode::Truncated => write!(kept, "{}", network(host.parse().ok()?)).ok()?,
+        AddressMode::Truncated => {
+            let host = std::str::from_utf8(host).ok()?;
+            write!(kept, "{}", network(host.parse().ok()?)).ok()?;
+        }
     }
     Some(kept)
 }
 
-fn looks_like_address(host: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
-    host.starts_with(|first: char| first.is_ascii_hexdigit() || first == ':')
-        && host.bytes().all(allowed)
+fn looks_like_address(host: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
+    host.iter().any(|byte| matches!(byte, b'.' | b':')) && host.iter().all(allowed)
 }
 
 fn network(address: IpAddr) -> IpAddr {
@@ -87,7 +160,7 @@ mod tests {
     use super::*;
 
     fn kept(source: &str, mode: AddressMode) -> Option<String> {
-        let text = kept_address(source.as_bytes(), mode)?;
+        let text = kept_address(host_of(source.as_bytes())?, mode)?;
         Some(text.as_str().unwrap().to_owned())
     }
 
@@ -131,6 +204,26 @@ mod tests {
         ] {
             assert_eq!(kept(source, AddressMode::Full), None, "{source}");
         }
-        assert!(kept_address(b"\xFF:1", AddressMode::Full).is_none());
+        assert!(kept_address(b"\xFF", AddressMode::Full).is_none());
+    }
+
+    #[test]
+    fn a_header_is_checked_first_and_now_and_then() {
+        let source = AddressSource::new(AddressFrom::Header);
+        let header = Some(b"203.0.113.7".as_slice());
+        let compared = |source: &AddressSource| matches!(source.ask(header), Ask::Compare(_));
+        assert!(compared(&source));
+        let checks = (1..=4 * CHECK_EVERY).filter(|_| compared(&source)).count();
+        assert_eq!(checks, 4);
+        assert_eq!(source.ask(None), Ask::Connection);
+    }
+
+    #[test]
+    fn after_one_lie_no_header_is_believed() {
+        let source = AddressSource::new(AddressFrom::Header);
+        source.differs();
+        for _ in 0..2 * CHECK_EVERY {
+            assert_eq!(source.ask(Some(b"203.0.113.7")), Ask::Connection);
+        }
     }
 }

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use kraiter_wire::{Destination, Keyring};
 
-use crate::address::AddressMode;
+use crate::address::{AddressFrom, AddressMode};
+use crate::answers::serialise;
 use crate::json_object::{JsonObject, Problems};
 
 /// Environment variable that holds the keyring where the JSON does not.
 pub(crate) const KEYRING_VARIABLE: &str = "KRAITER_KEYRING";
 /// Environment variable that holds the collector's secret where the JSON does not.
 pub(crate) const INGEST_SECRET_VARIABLE: &str = "KRAITER_INGEST_SECRET";
+
+/// The header that Envoy writes the client's address into, trusted hops applied.
+const EXTERNAL_ADDRESS: &str = "x-envoy-external-address";
 
 /// Longest path prefix in bytes; it is repeated in every URL.
 const MAX_PREFIX_BYTES: usize = 128;
@@ -76,11 +80,29 @@ pub(crate) struct Collector {
     pub(crate) compress: bool,
 }
 
+impl Collector {
+    /// The headers of a batch, serialised.
+    pub(crate) fn batch_headers(&self, compressed: bool) -> Vec<u8> {
+        let mut headers: Vec<(&[u8], &[u8])> = vec![
+            (b":method", b"POST"),
+            (b":path", self.path.as_bytes()),
+            (b":authority", self.authority.as_bytes()),
+            (b"authorization", self.authorization.as_bytes()),
+            (b"content-type", b"application/x-ndjson"),
+        ];
+        if compressed {
+            headers.push((b"content-encoding", b"deflate"));
+        }
+        serialise(&headers)
+    }
+}
+
 /// A configuration that holds. Only [`Config::parse`] makes one.
 pub(crate) struct Config {
     pub(crate) path_prefix: String,
     pub(crate) keyring: Keyring,
     pub(crate) address: AddressMode,
+    pub(crate) address_from: AddressFrom,
     pub(crate) accept_language: bool,
     pub(crate) fallback_url: Option<Destination<'static>>,
     pub(crate) collector: Collector,
@@ -109,6 +131,15 @@ impl Config {
                 let problem = format!("is full, truncated or none, not {got:?}");
                 problems.add("address", problem);
                 AddressMode::None
+            }
+        };
+        let address_from = match root.text("address_from", &mut problems).as_deref() {
+            None | Some("connection") => AddressFrom::Connection,
+            Some(EXTERNAL_ADDRESS) => AddressFrom::Header,
+            Some(got) => {
+                let problem = format!("is connection or {EXTERNAL_ADDRESS}, not {got:?}");
+                problems.add("address_from", problem);
+                AddressFrom::Connection
             }
         };
         let accept_language = root.flag("accept_language", &mut problems);
@@ -165,6 +196,7 @@ impl Config {
                 path_prefix,
                 keyring,
                 address,
+                address_from,
                 accept_language,
                 fallback_url,
                 collector: collector_config,

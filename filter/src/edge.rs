@@ -1,4 +1,4 @@
-//! The proxy's callbacks: one context for each plugin configuration, one for each request.
+//! Roots, one for each plugin configuration, and the requests under them.
 //!
 //! Carries plans out. What to answer and what to record is decided in [`crate::plan`].
 
@@ -7,14 +7,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use kraiter_wire::Verifier;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
 
+use crate::address::{AddressMode, AddressSource, AddressText, Ask, host_of, kept_address};
 use crate::answers::{Answer, Answers};
 use crate::config::Config;
 use crate::delivery::{CallId, Reply, RootId};
+use crate::host::LogLevel;
 use crate::metrics::{Counter, Request as Requests};
-use crate::plan::{Plan, plan};
+use crate::plan::{Event, Plan, plan};
 use crate::request::RequestHead;
 use crate::vm::{Missing, Vm};
 use crate::{environment, host};
@@ -27,9 +27,33 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 struct Serving {
     config: Config,
     tools: RefCell<Tools>,
+    address_source: AddressSource,
     tick: Duration,
     /// The next tick was brought forward.
     hurried: Cell<bool>,
+}
+
+impl Serving {
+    /// What is kept of the client's address.
+    #[inline]
+    fn client(&self, event: &Event<'_>, vm: &mut Vm) -> Option<AddressText> {
+        let mode = self.config.address;
+        if mode == AddressMode::None {
+            return None;
+        }
+        let (believed, compared) = match self.address_source.ask(event.external_address) {
+            Ask::Believe(header) => return kept_address(header, mode),
+            Ask::Connection => (None, None),
+            Ask::Compare(header) => (Some(header), Some(header)),
+        };
+        let source = host::source_address();
+        let connection = source.as_deref().and_then(host_of);
+        if compared.is_some() && connection.is_some() && compared != connection {
+            self.address_source.differs();
+            vm.header_differs();
+        }
+        kept_address(connection.or(believed)?, mode)
+    }
 }
 
 struct Tools {
@@ -37,117 +61,143 @@ struct Tools {
     answers: Answers,
 }
 
-pub(crate) struct Root {
+/// A root context. More than one is there while a changed configuration takes over, and where
+/// several listeners share the VM.
+struct Root {
     id: RootId,
     serving: Option<Rc<Serving>>,
 }
 
-impl Root {
-    pub(crate) fn new(context_id: u32) -> Self {
-        Self {
-            id: RootId(context_id),
-            serving: None,
-        }
-    }
-
-    fn configure(&mut self) -> Result<(), String> {
-        let json = host::plugin_configuration().unwrap_or_default();
-        let block = host::environment().unwrap_or_default();
-        let config = Config::parse(&json, |name| environment::find(&block, name))?;
-        let missing = |Missing(what)| format!("allowed_capabilities: {what} is missing");
-        Vm::configure(&config).map_err(missing)?;
-        let tick = config.delivery.tick();
-        if !host::tick_every(tick) {
-            return Err(missing(Missing("proxy_set_tick_period_milliseconds")));
-        }
-        let tools = Tools {
-            verifier: Verifier::new(&config.keyring),
-            answers: Answers::new(config.fallback_url.as_ref()),
-        };
-        self.serving = Some(Rc::new(Serving {
-            config,
-            tools: RefCell::new(tools),
-            tick,
-            hurried: Cell::new(false),
-        }));
-        Ok(())
-    }
+thread_local! {
+    static ROOTS: RefCell<Vec<Root>> = const { RefCell::new(Vec::new()) };
+    /// The request that was announced last, and its root: the proxy announces each one right before
+    /// it hands its headers over.
+    static ANNOUNCED: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
 }
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, call: u32, num_headers: usize, _: usize, _: usize) {
-        // A collector that closes in the middle of its answer leaves no headers at all.
-        let status = match num_headers {
-            0 => None,
-            _ => host::call_response_header(":status").and_then(|status| number(&status)),
-        };
-        let reply = match status.and_then(|status| u16::try_from(status).ok()) {
-            Some(status) => Reply::Status {
-                status,
-                retry_after: match status {
-                    429 | 503 => host::call_response_header("retry-after")
-                        .and_then(|seconds| number(&seconds))
-                        .map(|seconds| Duration::from_secs(u64::from(seconds))),
-                    _ => None,
-                },
-            },
-            None => Reply::Broken,
-        };
-        Vm::with(|vm| vm.answered(self.id, CallId(call), reply));
-    }
-
-    fn on_done(&mut self) -> bool {
-        Vm::with(|vm| vm.root_ended(self.id));
-        true
-    }
+pub(crate) fn root_created(id: u32) {
+    let root = Root {
+        id: RootId(id),
+        serving: None,
+    };
+    ROOTS.with_borrow_mut(|roots| roots.push(root));
 }
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _: usize) -> bool {
-        let configured = self.configure();
-        if let Err(problems) = &configured {
+#[inline]
+pub(crate) fn request_created(context: u32, root: u32) {
+    ANNOUNCED.set((context, root));
+}
+
+fn serving_of(id: RootId) -> Option<Rc<Serving>> {
+    ROOTS.with_borrow(|roots| roots.iter().find(|root| root.id == id)?.serving.clone())
+}
+
+/// The configuration that a request came in under. One that was not announced gets the newest.
+#[inline]
+fn serving_for(context: u32) -> Option<Rc<Serving>> {
+    let (announced, root) = ANNOUNCED.get();
+    if announced == context
+        && let Some(serving) = serving_of(RootId(root))
+    {
+        return Some(serving);
+    }
+    let newest = |roots: &Vec<Root>| roots.iter().rev().find_map(|root| root.serving.clone());
+    ROOTS.with_borrow(newest)
+}
+
+/// Takes the root's configuration over; `false` refuses it.
+pub(crate) fn configure(root: u32) -> bool {
+    match read_configuration() {
+        Ok(serving) => {
+            ROOTS.with_borrow_mut(|roots| {
+                if let Some(root) = roots.iter_mut().find(|it| it.id == RootId(root)) {
+                    root.serving = Some(Rc::new(serving));
+                }
+            });
+            true
+        }
+        Err(problems) => {
             let line = format!("kraiter: configuration refused: {problems}");
             host::log(LogLevel::Error, &line);
-        }
-        configured.is_ok()
-    }
-
-    fn on_tick(&mut self) {
-        if let Some(serving) = &self.serving
-            && serving.hurried.take()
-        {
-            host::tick_every(serving.tick);
-        }
-        Vm::with(|vm| vm.tick(self.id));
-    }
-
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        let serving = self.serving.clone();
-        Some(Box::new(Request { serving }))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-}
-
-struct Request {
-    serving: Option<Rc<Serving>>,
-}
-
-impl Context for Request {}
-
-impl HttpContext for Request {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let answered = self.serving.as_deref().and_then(answer);
-        match answered {
-            Some(true) => Action::Pause,
-            Some(false) | None => Action::Continue,
+            false
         }
     }
 }
 
-/// `None` or `Some(false)`: the request goes on to its route.
+fn read_configuration() -> Result<Serving, String> {
+    let json = host::plugin_configuration().unwrap_or_default();
+    let block = host::environment().unwrap_or_default();
+    let config = Config::parse(&json, |name| environment::find(&block, name))?;
+    let missing = |Missing(what)| format!("allowed_capabilities: {what} is missing");
+    Vm::configure(&config).map_err(missing)?;
+    let tick = config.delivery.tick();
+    if !host::tick_every(tick) {
+        return Err(missing(Missing("proxy_set_tick_period_milliseconds")));
+    }
+    let tools = Tools {
+        verifier: Verifier::new(&config.keyring),
+        answers: Answers::new(config.fallback_url.as_ref()),
+    };
+    let address_source = AddressSource::new(config.address_from);
+    Ok(Serving {
+        config,
+        address_source,
+        tools: RefCell::new(tools),
+        tick,
+        hurried: Cell::new(false),
+    })
+}
+
+pub(crate) fn tick(root: u32) {
+    if let Some(serving) = serving_of(RootId(root))
+        && serving.hurried.take()
+    {
+        host::tick_every(serving.tick);
+    }
+    Vm::with(|vm| vm.tick(RootId(root)));
+}
+
+pub(crate) fn answered(root: u32, call: u32, headers: usize) {
+    // A collector that closes in the middle of its answer leaves no headers at all.
+    let status = match headers {
+        0 => None,
+        _ => host::call_response_header(":status").and_then(|status| number(&status)),
+    };
+    let reply = match status.and_then(|status| u16::try_from(status).ok()) {
+        Some(status) => Reply::Status {
+            status,
+            retry_after: match status {
+                429 | 503 => host::call_response_header("retry-after")
+                    .and_then(|seconds| number(&seconds))
+                    .map(|seconds| Duration::from_secs(u64::from(seconds))),
+                _ => None,
+            },
+        },
+        None => Reply::Broken,
+    };
+    Vm::with(|vm| vm.answered(RootId(root), CallId(call), reply));
+}
+
+/// A context is about to end. `true`: it may.
+#[inline]
+pub(crate) fn done(context: u32) -> bool {
+    let id = RootId(context);
+    let is_root = ROOTS.with_borrow(|roots| roots.iter().any(|root| root.id == id));
+    if is_root {
+        ROOTS.with_borrow_mut(|roots| roots.retain(|root| root.id != id));
+        Vm::with(|vm| vm.root_ended(id));
+    }
+    true
+}
+
+/// `true`: the request was answered. Otherwise it goes on to its route.
+#[inline]
+pub(crate) fn request(context: u32) -> bool {
+    let serving = serving_for(context);
+    serving.as_deref().and_then(answer).unwrap_or_default()
+}
+
+/// `None` or `Some(false)`: not answered.
 #[inline]
 fn answer(serving: &Serving) -> Option<bool> {
     let pairs = host::request_headers()?;
@@ -179,7 +229,8 @@ fn carry_out<'a>(vm: &mut Vm, serving: &Serving, plan: Plan<'a>) -> Option<Answe
             answer,
             if_full,
         } => {
-            let recorded = vm.record(&event, serving.config.address);
+            let address = serving.client(&event, vm);
+            let recorded = vm.record(&event, address.as_ref());
             if recorded == Ok(true) && !serving.hurried.replace(true) {
                 host::tick_every(AT_ONCE);
             }

@@ -1,23 +1,28 @@
 //! Every call to the proxy, each with a result instead of a panic.
 //!
 //! The SDK's own wrappers panic on a status they do not expect, on header values that are not
-//! UTF-8, and where a capability is missing; a panic here ends a whole worker's VM. So all but one
-//! call are made directly. Decides nothing.
+//! UTF-8, and where a capability is missing; a panic here ends a whole worker's VM. So all calls
+//! are made directly. Decides nothing.
 
 #![expect(
     unsafe_code,
-    reason = "calls across the sandbox's border take raw pointers; they live in this file only"
+    reason = "calls across the sandbox's border take raw pointers; they live in here only"
 )]
+
+mod callout;
+mod metric;
+mod shared;
 
 use std::time::Duration;
 
 use kraiter_wire::UnixMillis;
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 
 use crate::answers::Response;
 use crate::backoff::Moment;
-use crate::delivery::CallId;
+
+pub(crate) use callout::{call, call_response_body, call_response_header};
+pub(crate) use metric::{MetricId, add_to_metric, counter, gauge};
+pub(crate) use shared::{QueueId, Swap, dequeue, enqueue, read, register_queue, write};
 
 /// The status of a host call that went well.
 const OK: u32 = 0;
@@ -25,31 +30,44 @@ const OK: u32 = 0;
 /// WASI's number of a clock that only goes forward.
 const MONOTONIC: u32 = 1;
 
+/// What the ABI calls its levels, buffers and maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum LogLevel {
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+}
+
+const CALL_RESPONSE_BODY: u32 = 4;
+const PLUGIN_CONFIGURATION: u32 = 7;
+const REQUEST_HEADERS: u32 = 0;
+const CALL_RESPONSE_HEADERS: u32 = 6;
+
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
-    fn proxy_log(level: LogLevel, text: *const u8, len: usize) -> u32;
+    fn proxy_log(level: u32, text: *const u8, len: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_get_buffer_bytes(
-        buffer: BufferType,
+        buffer: u32,
         start: usize,
         max_len: usize,
         data: *mut *mut u8,
         len: *mut usize,
     ) -> u32;
-    fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, len: *mut usize) -> u32;
-    fn proxy_get_header_map_value(
-        map: MapType,
-        name: *const u8,
-        name_len: usize,
-        data: *mut *mut u8,
-        len: *mut usize,
-    ) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, len: *mut usize) -> u32;
     fn proxy_get_property(
         path: *const u8,
         path_len: usize,
         data: *mut *mut u8,
         len: *mut usize,
+    ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_len: usize,
+        value: *const u8,
+        value_len: usize,
     ) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -69,13 +87,7 @@ unsafe extern "C" {
         data: *mut *mut u8,
         len: *mut usize,
     ) -> u32;
-    fn proxy_define_metric(
-        metric: MetricType,
-        name: *const u8,
-        name_len: usize,
-        id: *mut u32,
-    ) -> u32;
-    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_done() -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -84,6 +96,13 @@ unsafe extern "C" {
     fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
     fn environ_sizes_get(count: *mut usize, len: *mut usize) -> u32;
     fn environ_get(pointers: *mut *mut u8, data: *mut u8) -> u32;
+}
+
+/// Memory for what the host hands over; [`received`] takes it back.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_memory_allocate(len: usize) -> *mut u8 {
+    let mut bytes = std::mem::ManuallyDrop::new(Vec::<u8>::with_capacity(len));
+    bytes.as_mut_ptr()
 }
 
 /// Takes over what the host allocated for us.
@@ -104,7 +123,7 @@ fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8
 
 pub(crate) fn log(level: LogLevel, line: &str) {
     // SAFETY: the host reads the text during the call.
-    let _ = unsafe { proxy_log(level, line.as_ptr(), line.len()) };
+    let _ = unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) };
 }
 
 /// The wall clock.
@@ -153,14 +172,10 @@ pub(crate) fn tick_every(period: Duration) -> bool {
 }
 
 pub(crate) fn plugin_configuration() -> Option<Vec<u8>> {
-    buffer(BufferType::PluginConfiguration, usize::MAX)
+    buffer(PLUGIN_CONFIGURATION, usize::MAX)
 }
 
-pub(crate) fn call_response_body(max_len: usize) -> Option<Vec<u8>> {
-    buffer(BufferType::HttpCallResponseBody, max_len)
-}
-
-fn buffer(buffer: BufferType, max_len: usize) -> Option<Vec<u8>> {
+fn buffer(buffer: u32, max_len: usize) -> Option<Vec<u8>> {
     // SAFETY: the host writes a pointer and a length.
     received(|data, len| unsafe { proxy_get_buffer_bytes(buffer, 0, max_len, data, len) })
 }
@@ -168,16 +183,8 @@ fn buffer(buffer: BufferType, max_len: usize) -> Option<Vec<u8>> {
 /// All headers of the request, serialised.
 #[inline]
 pub(crate) fn request_headers() -> Option<Vec<u8>> {
-    let map = MapType::HttpRequestHeaders;
     // SAFETY: the host writes a pointer and a length.
-    received(|data, len| unsafe { proxy_get_header_map_pairs(map, data, len) })
-}
-
-pub(crate) fn call_response_header(name: &str) -> Option<Vec<u8>> {
-    let map = MapType::HttpCallResponseHeaders;
-    let (name, name_len) = (name.as_ptr(), name.len());
-    // SAFETY: the host reads the name during the call and writes a pointer and a length.
-    received(|data, len| unsafe { proxy_get_header_map_value(map, name, name_len, data, len) })
+    received(|data, len| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, len) })
 }
 
 /// Address and port of the client, trusted hops applied.
@@ -230,38 +237,18 @@ pub(crate) fn compressed(bytes: &[u8]) -> Option<Vec<u8>> {
     compressed.filter(|bytes| !bytes.is_empty())
 }
 
-/// Starts a call; its answer comes to the current root context. The SDK has to know of it, so this
-/// one goes through its wrapper, which panics on no status that a proxy gives here.
-pub(crate) fn call(
-    cluster: &str,
-    headers: Vec<(&str, &str)>,
-    body: &[u8],
-    timeout: Duration,
-) -> Option<CallId> {
-    hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout)
-        .ok()
-        .map(CallId)
+/// Puts the event line where the access log finds it, see the shipped configuration.
+#[inline]
+pub(crate) fn keep_for_journal(line: &[u8]) -> bool {
+    const NAME: &[u8] = b"kraiter_event";
+    // SAFETY: the host reads name and line during the call.
+    let status =
+        unsafe { proxy_set_property(NAME.as_ptr(), NAME.len(), line.as_ptr(), line.len()) };
+    status == OK
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct MetricId(u32);
-
-pub(crate) fn counter(name: &str) -> Option<MetricId> {
-    metric(MetricType::Counter, name)
-}
-
-pub(crate) fn gauge(name: &str) -> Option<MetricId> {
-    metric(MetricType::Gauge, name)
-}
-
-fn metric(metric: MetricType, name: &str) -> Option<MetricId> {
-    let mut id = 0;
-    // SAFETY: the host reads the name during the call and writes one number.
-    let status = unsafe { proxy_define_metric(metric, name.as_ptr(), name.len(), &mut id) };
-    (status == OK).then_some(MetricId(id))
-}
-
-pub(crate) fn add_to_metric(metric: MetricId, offset: i64) {
+/// Lets a root context go that asked to finish its work first.
+pub(crate) fn done() {
     // SAFETY: no memory is involved.
-    let _ = unsafe { proxy_increment_metric(metric.0, offset) };
+    let _ = unsafe { proxy_done() };
 }

@@ -2,8 +2,8 @@
 //! the spot and delivers what it saw to the collector.
 //!
 //! The core is plain code: `plan` says what a request gets, `delivery` what happens to a batch, and
-//! neither knows of a host. `edge` and `vm` carry their decisions out through `host`, which is the
-//! only file that calls the proxy; these three exist inside the sandbox only.
+//! neither knows of a host. `exports` is what the proxy calls, `edge` and `vm` carry decisions out
+//! through `host`, which alone calls the proxy; these exist inside the sandbox only.
 
 #![cfg_attr(
     not(target_arch = "wasm32"),
@@ -26,11 +26,8 @@ mod route;
 #[cfg(target_arch = "wasm32")]
 mod edge;
 #[cfg(target_arch = "wasm32")]
+mod exports;
+#[cfg(target_arch = "wasm32")]
 mod host;
 #[cfg(target_arch = "wasm32")]
 mod vm;
-
-#[cfg(target_arch = "wasm32")]
-proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|context_id| Box::new(edge::Root::new(context_id)));
-}}

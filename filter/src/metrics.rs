@@ -53,6 +53,8 @@ pub(crate) enum Alert {
     Rejected,
     /// 413 for a single event: it was dropped.
     TooLarge,
+    /// The header that is to hold the client's address holds another.
+    Address,
 }
 
 /// One counter with its labels.
@@ -70,7 +72,7 @@ const REQUESTS: usize = 3;
 const INVALID: usize = 4;
 const EVENTS: usize = 5;
 const BATCHES: usize = 5;
-const ALERTS: usize = 4;
+const ALERTS: usize = 5;
 pub(crate) const COUNTERS: usize = KINDS.len() * (REQUESTS + EVENTS) + INVALID + BATCHES + ALERTS;
 
 fn kind_index(kind: Kind) -> usize {
@@ -114,7 +116,13 @@ impl Counter {
             Batch::Split,
             Batch::Dropped,
         ];
-        let alerts = [Alert::Auth, Alert::Route, Alert::Rejected, Alert::TooLarge];
+        let alerts = [
+            Alert::Auth,
+            Alert::Route,
+            Alert::Rejected,
+            Alert::TooLarge,
+            Alert::Address,
+        ];
         (KINDS
             .into_iter()
             .flat_map(move |kind| requests.map(|it| Requests(kind, it))))
@@ -188,6 +196,7 @@ impl Counter {
                     Alert::Route => "route",
                     Alert::Rejected => "rejected",
                     Alert::TooLarge => "too_large",
+                    Alert::Address => "address",
                 };
                 format!("kraiter.alerts.reason.{reason}")
             }

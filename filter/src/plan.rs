@@ -44,12 +44,14 @@ pub(crate) enum Plan<'a> {
     },
 }
 
-/// All of an event line but id and address, which come from the host.
+/// All of an event line but id and address, which the host knows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event<'a> {
     pub(crate) kind: Kind,
     pub(crate) token: &'a [u8],
     pub(crate) signals: SignalsWriter<'a>,
+    /// The header that the host may know the client's address from.
+    pub(crate) external_address: Option<&'a [u8]>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,6 +130,7 @@ pub(crate) fn plan<'a>(
         kind,
         token,
         signals,
+        external_address: head.external_address,
     };
     Plan::Record {
         event,
@@ -182,18 +185,10 @@ mod tests {
     fn sign(key_id: u8, secret_byte: u8, link: Link<'_>) -> String {
         let tenant = TenantId::new(7).unwrap();
         let signer = TenantSigner::new(key(key_id), &secret(secret_byte), tenant);
-        let mut token = String::new();
         let send = SendId::parse("snd_1").unwrap();
         let contact = ContactId::from_bytes([9; 16]);
-        signer.sign(
-            &send,
-            contact,
-            Day(20_000),
-            link,
-            &mut Vec::new(),
-            &mut token,
-        );
-        token
+        let mail = signer.for_mail(&send, contact, Day(20_000));
+        mail.token(&link)
     }
 
     fn click() -> Link<'static> {

@@ -16,6 +16,8 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) purpose: Option<&'a [u8]>,
     pub(crate) x_purpose: Option<&'a [u8]>,
     pub(crate) x_moz: Option<&'a [u8]>,
+    /// The client's address as the proxy itself found it; see [`crate::address::AddressFrom`].
+    pub(crate) external_address: Option<&'a [u8]>,
 }
 
 impl<'a> RequestHead<'a> {
@@ -37,6 +39,7 @@ impl<'a> RequestHead<'a> {
                 b"purpose" => &mut head.purpose,
                 b"x-purpose" => &mut head.x_purpose,
                 b"x-moz" => &mut head.x_moz,
+                b"x-envoy-external-address" => &mut head.external_address,
                 _ => continue,
             };
             slot.get_or_insert(value);

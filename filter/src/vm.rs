@@ -7,14 +7,13 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use kraiter_wire::{EventIdGenerator, SignalsWriter};
-use proxy_wasm::types::LogLevel;
 
-use crate::address::{AddressMode, kept_address};
+use crate::address::AddressText;
 use crate::backoff::{Jitter, Moment};
 use crate::buffer::Full;
 use crate::config::{Collector, Config};
 use crate::delivery::{CallId, Delivery, Outcome, Reply, RootId};
-use crate::host::{self, MetricId};
+use crate::host::{self, LogLevel, MetricId};
 use crate::metrics::{Alert, Counter, Counters, Gauge};
 use crate::plan::Event;
 
@@ -82,14 +81,13 @@ impl Vm {
 
     /// Puts an event into the buffer. `Ok(true)`: a batch is ready to go now.
     #[inline]
-    pub(crate) fn record(&mut self, event: &Event<'_>, mode: AddressMode) -> Result<bool, Full> {
-        let source = match mode {
-            AddressMode::None => None,
-            AddressMode::Full | AddressMode::Truncated => host::source_address(),
-        };
-        let address = source.and_then(|source| kept_address(&source, mode));
+    pub(crate) fn record(
+        &mut self,
+        event: &Event<'_>,
+        address: Option<&AddressText>,
+    ) -> Result<bool, Full> {
         let signals = SignalsWriter {
-            ip: address.as_ref().and_then(|address| address.as_str()),
+            ip: address.and_then(AddressText::as_str),
             ..event.signals
         };
         let now = host::wall_clock().ok_or(Full)?;
@@ -97,6 +95,14 @@ impl Vm {
         self.delivery.push(event.kind, &mut self.counters, |out| {
             signals.write(id, event.kind, event.token, out);
         })
+    }
+
+    /// Says that requests bring an address of their own where the proxy was to write its own.
+    pub(crate) fn header_differs(&mut self) {
+        self.counters.add(Counter::Alerts(Alert::Address), 1);
+        let line = "kraiter: x-envoy-external-address is not the client's address: this listener \
+                    lacks use_remote_address, or address_from is wrong; the connection's is taken";
+        host::log(LogLevel::Error, line);
     }
 
     /// Sends what is due and hands the counters over.
@@ -121,27 +127,14 @@ impl Vm {
 
     fn send_due(&mut self, root: RootId, now: Moment) {
         while let Some(parcel) = self.delivery.next(now) {
-            let Collector {
-                cluster,
-                authority,
-                path,
-                authorization,
-                compress,
-            } = &self.collector;
-            let mut headers = vec![
-                (":method", "POST"),
-                (":path", path),
-                (":authority", authority),
-                ("authorization", authorization),
-                ("content-type", "application/x-ndjson"),
-            ];
             let lines = parcel.batch.bytes();
-            let compressed = compress.then(|| host::compressed(lines)).flatten();
-            if compressed.is_some() {
-                headers.push(("content-encoding", "deflate"));
-            }
+            let compressed = match self.collector.compress {
+                true => host::compressed(lines),
+                false => None,
+            };
             let body = compressed.as_deref().unwrap_or(lines);
-            match host::call(cluster, headers, body, self.timeout) {
+            let headers = self.collector.batch_headers(compressed.is_some());
+            match host::call(&self.collector.cluster, &headers, body, self.timeout) {
                 Some(call) => self.delivery.sent(parcel, call, root, now),
                 None => {
                     self.delivery.not_sent(parcel, now, &mut self.counters);
