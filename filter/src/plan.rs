@@ -1,8 +1,9 @@
 //! What to do with one request: a pure function of configuration, keys and request head.
 
-use kraiter_wire::{DecodeError, Kind, Link, SignalsWriter, Verifier};
+use kraiter_wire::{Claims, DecodeError, Kind, Link, SignalsWriter, Verifier};
 
 use crate::answers::Answer;
+use crate::policy::Policy;
 use crate::request::RequestHead;
 use crate::route::Route;
 
@@ -33,6 +34,8 @@ pub(crate) enum Plan<'a> {
         why: InvalidToken,
         answer: Answer<'a>,
     },
+    /// Valid, but not to be served.
+    Blocked { kind: Kind, answer: Answer<'a> },
     /// Valid, and of a kind that leaves no trace.
     Serve { kind: Kind, answer: Answer<'a> },
     /// Valid, to be recorded. Where there is no room for the event, `if_full` is the answer; `None`
@@ -78,6 +81,7 @@ pub(crate) fn plan<'a>(
     prefix: &str,
     accept_language: bool,
     verifier: &'a mut Verifier,
+    policy: &Policy,
     head: &RequestHead<'a>,
 ) -> Plan<'a> {
     let Some(Route { kind, token }) = Route::of(prefix.as_bytes(), head.path) else {
@@ -91,8 +95,8 @@ pub(crate) fn plan<'a>(
             return Plan::WrongMethod { kind, answer };
         }
     };
-    let link = match verify(verifier, kind, token) {
-        Ok(link) => link,
+    let claims = match verify(verifier, kind, token) {
+        Ok(claims) => claims,
         Err(why) => {
             let answer = match kind {
                 Kind::Open => Answer::Pixel,
@@ -102,7 +106,11 @@ pub(crate) fn plan<'a>(
             return Plan::Invalid { kind, why, answer };
         }
     };
-    let (answer, recorded) = match (link, method) {
+    if policy.blocks(&claims) {
+        let answer = Answer::Blocked(kind);
+        return Plan::Blocked { kind, answer };
+    }
+    let (answer, recorded) = match (claims.link, method) {
         (Link::Open, method) => (Answer::Pixel, method == Method::Get),
         (Link::Click { url, .. }, method) => (Answer::Redirect(url), method == Method::Get),
         // Scanners follow every link with GET: only the button, or the mail program's POST, counts.
@@ -144,7 +152,7 @@ fn verify<'a>(
     verifier: &'a mut Verifier,
     kind: Kind,
     token: &[u8],
-) -> Result<Link<'a>, InvalidToken> {
+) -> Result<Claims<'a>, InvalidToken> {
     let token = verifier.verify(token).map_err(|error| match error {
         DecodeError::UnknownKey { .. } => InvalidToken::UnknownKey,
         DecodeError::Mac => InvalidToken::Signature,
@@ -157,9 +165,9 @@ fn verify<'a>(
         | DecodeError::Field { .. }
         | DecodeError::Destination(_) => InvalidToken::Malformed,
     })?;
-    let link = token.into_claims().link;
-    match link.kind() == kind {
-        true => Ok(link),
+    let claims = token.into_claims();
+    match claims.link.kind() == kind {
+        true => Ok(claims),
         false => Err(InvalidToken::OtherKind),
     }
 }
@@ -218,7 +226,7 @@ mod tests {
             purpose: Some(b"prefetch"),
             ..RequestHead::default()
         };
-        check(plan("", false, &mut verifier, &head))
+        check(plan("", false, &mut verifier, &Policy::default(), &head))
     }
 
     /// The answer, and whether the request is recorded.
@@ -228,6 +236,7 @@ mod tests {
                 Plan::PassOn => return None,
                 Plan::Record { answer, .. } => (answer, true),
                 Plan::WrongMethod { answer, .. }
+                | Plan::Blocked { answer, .. }
                 | Plan::Invalid { answer, .. }
                 | Plan::Serve { answer, .. } => (answer, false),
             };
@@ -239,6 +248,7 @@ mod tests {
                 Answer::Unsubscribed => Answer::Unsubscribed,
                 Answer::BadUnsubscribe => Answer::BadUnsubscribe,
                 Answer::TryLater => Answer::TryLater,
+                Answer::Blocked(kind) => Answer::Blocked(kind),
                 Answer::MethodNotAllowed(kind) => Answer::MethodNotAllowed(kind),
             };
             Some((answer, recorded))
@@ -363,6 +373,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_blocked_is_not_recorded_and_an_unsubscribe_never_is_blocked() {
+        let ring = Keyring::new([(key(1), secret(1))]).unwrap();
+        let policy = Policy::parse(br#"{"version":"1","tenants":[7]}"#).unwrap();
+        for (method, link, blocked) in [
+            ("GET", Link::Open, true),
+            ("HEAD", Link::Open, true),
+            ("GET", click(), true),
+            ("GET", Link::Unsubscribe, false),
+            ("POST", Link::Unsubscribe, false),
+        ] {
+            let path = path(link.kind(), &sign(1, 1, link));
+            let head = RequestHead {
+                method: method.as_bytes(),
+                path: path.as_bytes(),
+                ..RequestHead::default()
+            };
+            let mut verifier = Verifier::new(&ring);
+            let plan = plan("", false, &mut verifier, &policy, &head);
+            let is_blocked = matches!(plan, Plan::Blocked { .. });
+            assert_eq!(is_blocked, blocked, "{method} {path}");
+        }
+    }
+
+    #[test]
     fn headers_leave_the_edge_only_as_configured() {
         let ring = Keyring::new([(key(1), secret(1))]).unwrap();
         let path = path(Kind::Open, &sign(1, 1, Link::Open));
@@ -375,7 +409,7 @@ mod tests {
         };
         for (allowed, expected) in [(false, None), (true, Some(b"de".as_slice()))] {
             let mut verifier = Verifier::new(&ring);
-            match plan("", allowed, &mut verifier, &head) {
+            match plan("", allowed, &mut verifier, &Policy::default(), &head) {
                 Plan::Record { event, .. } => {
                     assert_eq!(event.signals.accept_language, expected);
                     assert_eq!(event.signals.purpose, Some(b"prefetch".as_slice()));

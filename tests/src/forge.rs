@@ -50,10 +50,7 @@ impl Forge {
 
     fn token(&self, send: &str, link: Link<'_>) -> Option<String> {
         let send = SendId::parse(send).ok()?;
-        let mut text = String::new();
-        let mut scratch = Vec::new();
-        self.signer
-            .sign(&send, self.contact, self.day, link, &mut scratch, &mut text);
-        Some(text)
+        let mail = self.signer.for_mail(&send, self.contact, self.day);
+        Some(mail.token(&link))
     }
 }

@@ -71,11 +71,8 @@ impl Reader {
     }
 
     fn token(&self, link: Link<'_>) -> String {
-        let mut token = String::new();
         let contact = ContactId::from_bytes(CONTACT);
-        let (signer, send) = (&self.signer, &self.send);
-        signer.sign(send, contact, DAY, link, &mut Vec::new(), &mut token);
-        token
+        self.signer.for_mail(&self.send, contact, DAY).token(&link)
     }
 
     pub fn parse<'m>(&self, mail: &Request<'m>) -> Result<Plan<'m>, RewriteError> {

@@ -5,11 +5,13 @@
 //! does no I/O, reads no clock and draws no randomness; both come in as arguments, so it runs the
 //! same natively and inside a wasm sandbox.
 
+mod base64url;
 mod destination;
 mod event_id;
 mod event_line;
 mod ids;
 mod keyring;
+mod mac;
 mod signing;
 mod time;
 mod token;
@@ -22,6 +24,6 @@ pub use event_line::{
 };
 pub use ids::{ContactId, IdError, KeyId, LinkIndex, MAX_SEND_ID_BYTES, SendId, TenantId};
 pub use keyring::{Keyring, KeyringError, MAX_KEYS, Secret};
-pub use signing::{TenantSigner, Verifier};
+pub use signing::{MailSigner, TenantSigner, Verifier};
 pub use time::{Day, UnixMillis};
 pub use token::{Claims, DecodeError, Kind, Link, MAX_TOKEN_CHARS, Token};

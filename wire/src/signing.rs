@@ -1,41 +1,23 @@
 //! Signing and verifying tokens under keys derived for each tenant.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
-use crate::token::{MAC_BYTES, read_claims, take_apart, write_claims};
-use crate::{
-    Claims, ContactId, Day, DecodeError, KeyId, Keyring, Link, Secret, SendId, TenantId, Token,
+use crate::base64url;
+use crate::mac::KeyedMac;
+use crate::token::{
+    MAC_BYTES, MAX_MAIL_CLAIMS_BYTES, read_claims, take_apart, write_link, write_mail,
 };
-
-type HmacSha256 = Hmac<Sha256>;
+use crate::{ContactId, Day, DecodeError, KeyId, Keyring, Link, Secret, SendId, TenantId, Token};
 
 /// Tells derived keys of this purpose from any other use of the same secret.
 const DERIVATION_LABEL: &[u8] = b"kraiter tenant key 1\0";
 
-fn keyed(secret: &[u8; 32]) -> HmacSha256 {
-    // HMAC takes keys of any length, so the fixed-size form exists without a failure case.
-    <HmacSha256 as KeyInit>::new(&hmac_block(secret))
-}
-
-/// HMAC pads keys with zero bytes to the block size (RFC 2104), so this is the same key.
-fn hmac_block(secret: &[u8; 32]) -> hmac::digest::Key<HmacSha256> {
-    let mut block = hmac::digest::Key::<HmacSha256>::default();
-    for (to, from) in block.iter_mut().zip(secret) {
-        *to = *from;
-    }
-    block
-}
-
 /// HMAC-SHA256 of the ring's secret over a label and the tenant id: one ring serves any number of
 /// tenants, and none can sign for another even if its own key leaks.
-fn tenant_state(ring_state: &HmacSha256, tenant: TenantId) -> HmacSha256 {
-    let mut mac = ring_state.clone();
-    mac.update(DERIVATION_LABEL);
-    mac.update(&tenant.get().to_be_bytes());
-    keyed(&mac.finalize().into_bytes().into())
+fn tenant_mac(ring: &KeyedMac, tenant: TenantId) -> KeyedMac {
+    let mut message = DERIVATION_LABEL.to_vec();
+    message.extend(tenant.get().to_be_bytes());
+    KeyedMac::new(&ring.digest(&message))
 }
 
 /// Signs for one tenant with one key. Cheap to clone; holds the keyed HMAC state.
@@ -43,7 +25,7 @@ fn tenant_state(ring_state: &HmacSha256, tenant: TenantId) -> HmacSha256 {
 pub struct TenantSigner {
     key: KeyId,
     tenant: TenantId,
-    state: HmacSha256,
+    mac: KeyedMac,
 }
 
 impl TenantSigner {
@@ -51,45 +33,55 @@ impl TenantSigner {
         Self {
             key,
             tenant,
-            state: tenant_state(&keyed(secret.expose()), tenant),
+            mac: tenant_mac(&KeyedMac::new(secret.expose()), tenant),
         }
     }
 
-    /// Appends the token for one link of one send to `out`. `scratch` is reused between calls.
-    pub fn sign(
-        &self,
-        send: &SendId<'_>,
-        contact: ContactId,
-        day: Day,
-        link: Link<'_>,
-        scratch: &mut Vec<u8>,
-        out: &mut String,
-    ) {
-        scratch.clear();
-        let send = SendId::clone(send);
-        let claims = Claims {
-            tenant: self.tenant,
-            send,
-            contact,
-            day,
-            link,
-        };
-        write_claims(self.key, &claims, scratch);
-        let mut mac = self.state.clone();
-        mac.update(scratch);
-        scratch.extend(mac.finalize().into_bytes().iter().take(MAC_BYTES));
-        URL_SAFE_NO_PAD.encode_string(&*scratch, out);
+    /// A signer for the links of one send.
+    pub fn for_mail(&self, send: &SendId<'_>, contact: ContactId, day: Day) -> MailSigner<'_> {
+        let mut claims = Vec::with_capacity(MAX_MAIL_CLAIMS_BYTES);
+        write_mail(self.key, self.tenant, send, contact, day, &mut claims);
+        MailSigner {
+            mac: &self.mac,
+            claims,
+        }
     }
 }
 
-/// How many tenants' keyed states are kept. Each is about 250 bytes; a busier set of tenants costs
-/// a derivation (four SHA-256 blocks) for some requests and nothing else.
-const CACHED_STATES: usize = 1024;
+/// Signs the links of one mail to one recipient.
+pub struct MailSigner<'s> {
+    mac: &'s KeyedMac,
+    /// What all its tokens start with.
+    claims: Vec<u8>,
+}
 
-struct CachedState {
+impl MailSigner<'_> {
+    /// Appends the token for one link to `out`. `scratch` is reused between calls.
+    pub fn sign(&self, link: &Link<'_>, scratch: &mut Vec<u8>, out: &mut String) {
+        scratch.clear();
+        scratch.extend_from_slice(&self.claims);
+        write_link(link, scratch);
+        let mac = self.mac.digest(scratch);
+        scratch.extend(mac.iter().take(MAC_BYTES));
+        base64url::encode(scratch, out);
+    }
+
+    /// The token for one link, on its own.
+    pub fn token(&self, link: &Link<'_>) -> String {
+        let mut token = String::new();
+        self.sign(link, &mut Vec::new(), &mut token);
+        token
+    }
+}
+
+/// How many tenants' keyed states are kept. Each is 72 bytes; a busier set of tenants costs
+/// a derivation (four SHA-256 blocks) for some requests and nothing else.
+const CACHED_MACS: usize = 1024;
+
+struct CachedMac {
     key: KeyId,
     tenant: TenantId,
-    state: HmacSha256,
+    mac: KeyedMac,
 }
 
 /// Verifies tokens of every tenant under a keyring.
@@ -98,22 +90,20 @@ struct CachedState {
 /// nobody can grow or flush it with made-up tenant ids.
 pub struct Verifier {
     /// Indexed by key id; at most [`MAX_KEYS`](crate::MAX_KEYS) of them are there.
-    ring: Vec<Option<HmacSha256>>,
-    cache: Vec<Option<Box<CachedState>>>,
+    ring: Vec<Option<KeyedMac>>,
+    cache: Vec<Option<Box<CachedMac>>>,
     buffer: Vec<u8>,
 }
 
 impl Verifier {
     pub fn new(keyring: &Keyring) -> Self {
-        let mut ring: Vec<Option<HmacSha256>> = Vec::new();
+        let mut ring: Vec<Option<KeyedMac>> = Vec::new();
         for (id, secret) in keyring.iter() {
             // Ids come in ascending order.
             ring.resize(usize::from(id.get()), None);
-            ring.push(Some(keyed(secret.expose())));
+            ring.push(Some(KeyedMac::new(secret.expose())));
         }
-        let cache = std::iter::repeat_with(|| None)
-            .take(CACHED_STATES)
-            .collect();
+        let cache = std::iter::repeat_with(|| None).take(CACHED_MACS).collect();
         Self {
             ring,
             cache,
@@ -126,27 +116,29 @@ impl Verifier {
     pub fn verify(&mut self, text: &[u8]) -> Result<Token<'_>, DecodeError> {
         let unverified = take_apart(text, &mut self.buffer)?;
         let (key, tenant) = (unverified.key, unverified.tenant);
-        let ring_state = self
+        let ring = self
             .ring
             .get(usize::from(key.get()))
             .and_then(Option::as_ref)
             .ok_or(DecodeError::UnknownKey { got: key.get() })?;
-        let matches = |state: &HmacSha256| {
-            let mut mac = state.clone();
-            mac.update(unverified.signed);
-            mac.verify_truncated_left(unverified.mac)
-                .map_err(|_| DecodeError::Mac)
+        let matches = |mac: &KeyedMac| {
+            let digest = mac.digest(unverified.signed);
+            let expected = digest.get(..MAC_BYTES).unwrap_or_default();
+            match bool::from(expected.ct_eq(unverified.mac)) {
+                true => Ok(()),
+                false => Err(DecodeError::Mac),
+            }
         };
         let slot = self.cache.get_mut(slot_of(key, tenant));
         match &slot {
             Some(Some(cached)) if cached.key == key && cached.tenant == tenant => {
-                matches(&cached.state)?;
+                matches(&cached.mac)?;
             }
             _ => {
-                let state = tenant_state(ring_state, tenant);
-                matches(&state)?;
+                let mac = tenant_mac(ring, tenant);
+                matches(&mac)?;
                 if let Some(slot) = slot {
-                    *slot = Some(Box::new(CachedState { key, tenant, state }));
+                    *slot = Some(Box::new(CachedMac { key, tenant, mac }));
                 }
             }
         }
@@ -156,5 +148,5 @@ impl Verifier {
 
 /// Neighbouring tenant ids take neighbouring slots; another key id is another slot.
 fn slot_of(key: KeyId, tenant: TenantId) -> usize {
-    (tenant.get() as usize).wrapping_add(usize::from(key.get()) * 331) % CACHED_STATES
+    (tenant.get() as usize).wrapping_add(usize::from(key.get()) * 331) % CACHED_MACS
 }

@@ -53,16 +53,10 @@ fn sign(fields: &Fields) -> String {
     let key = KeyId::new(fields.key).unwrap();
     let tenant = TenantId::new(fields.tenant).unwrap();
     let signer = TenantSigner::new(key, keyring.secret(key).unwrap(), tenant);
-    let mut text = String::new();
-    signer.sign(
-        &SendId::parse(fields.send.as_str()).unwrap(),
-        ContactId::from_bytes(fields.contact),
-        Day(fields.day),
-        link(fields),
-        &mut Vec::new(),
-        &mut text,
-    );
-    text
+    let send = SendId::parse(fields.send.as_str()).unwrap();
+    let contact = ContactId::from_bytes(fields.contact);
+    let mail = signer.for_mail(&send, contact, Day(fields.day));
+    mail.token(&link(fields))
 }
 
 fn link(fields: &Fields) -> Link<'_> {

@@ -91,15 +91,7 @@ fn golden_tokens_verify_to_their_claims_and_sign_to_the_same_text() {
             link,
             ..
         } = &expected;
-        let mut signed = String::new();
-        signer.sign(
-            send,
-            *contact,
-            *day,
-            link.clone(),
-            &mut Vec::new(),
-            &mut signed,
-        );
+        let signed = signer.for_mail(send, *contact, *day).token(link);
         assert_eq!(signed, text, "{name}");
     }
 }

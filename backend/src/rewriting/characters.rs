@@ -45,6 +45,17 @@ pub(super) fn kinds(text: &str) -> u8 {
     })
 }
 
+/// Whether `text` has none of the first three kinds. Comparisons only, so that the compiler takes
+/// many bytes at a time.
+pub(super) fn has_only_plain_characters(text: &str) -> bool {
+    text.bytes().fold(true, |plain, byte| {
+        let printable = byte.wrapping_sub(b'!') <= b'~' - b'!';
+        let quotes = (byte == b'"') | (byte == b'<') | (byte == b'>');
+        let opens = (byte == b'{') | (byte == b'*') | (byte == b'%') | (byte == b'[');
+        plain & printable & !quotes & !opens
+    })
+}
+
 /// Percent-encodes what cannot stand in a header and keeps the rest.
 pub(super) fn encode(text: &str, out: &mut String) {
     const HEX: [char; 16] = [
@@ -93,4 +104,19 @@ pub(super) fn decode_entities(value: &str, out: &mut String) {
 /// What stands before the next ampersand, and the rest from there.
 fn next_ampersand(text: &str) -> Option<(&str, &str)> {
     text.split_at_checked(memchr::memchr(b'&', text.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_characters_are_those_of_no_kind() {
+        for byte in 0..=0x7F_u8 {
+            let text = char::from(byte).to_string();
+            let plain = kinds(&text) & (BLANK | UNSAFE | TEMPLATE) == 0;
+            assert_eq!(has_only_plain_characters(&text), plain, "{byte:#x}");
+        }
+        assert!(!has_only_plain_characters("\u{e4}"));
+    }
 }

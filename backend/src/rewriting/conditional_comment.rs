@@ -5,6 +5,10 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use super::any_case::{self, Word};
+
+const HREF: Word<4> = any_case::word(b"href");
+
 const OPENING: &[u8] = b"<!--[if";
 
 /// Where conditional comments that hold an `href` would start and end, if they are comments at
@@ -71,6 +75,7 @@ impl Closings {
 
 /// Where the last `href` of `text` starts.
 fn find_last_href(text: &[u8]) -> Option<usize> {
+    any_case::stretches(text, HREF).next()?;
     memchr::memrchr2_iter(b'f', b'F', text)
         .filter_map(|at| at.checked_sub(3))
         .find(|&start| {
@@ -79,8 +84,8 @@ fn find_last_href(text: &[u8]) -> Option<usize> {
         })
 }
 
-pub(super) fn has_href(text: &[u8]) -> bool {
-    find_last_href(text).is_some()
+pub(super) fn may_hold_href(text: &[u8]) -> bool {
+    any_case::stretches(text, HREF).next().is_some()
 }
 
 /// Where the last `<![endif]` of `text` starts.

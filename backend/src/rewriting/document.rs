@@ -6,8 +6,10 @@
 
 use std::ops::Range;
 
+use memchr::memmem;
+
 use super::RewriteError;
-use super::conditional_comment::{self, has_href};
+use super::conditional_comment::{self, may_hold_href};
 use super::markers;
 use super::span::Span;
 use super::tokenizer::Tokenizer;
@@ -52,7 +54,12 @@ pub(super) struct Region {
     pub(super) range: Range<usize>,
     /// It stands inside an element with a no-track marker.
     pub(super) no_track: bool,
-    pub(super) depth: u8,
+}
+
+impl Region {
+    fn of<'h>(&self, html: &'h [u8]) -> &'h [u8] {
+        html.get(self.range.clone()).unwrap_or_default()
+    }
 }
 
 /// Everything one or more walks have seen.
@@ -82,14 +89,12 @@ pub(super) fn read(html: &str, pixel_source: &str) -> Result<Document, RewriteEr
 }
 
 fn walk_over<'h>(html: &'h [u8], markers: &'h [usize], pixel_source: &'h str) -> Walk<'h> {
-    let may_have_pixel = memchr::memmem::find(html, pixel_source.as_bytes()).is_some();
+    let may_have_pixel = memmem::find(html, pixel_source.as_bytes()).is_some();
     Walk {
         html,
-        offset: 0,
         depth: Depth::Mail,
         markers,
         minds_ancestors: false,
-        inherited_no_track: false,
         pixel_source: may_have_pixel.then_some(pixel_source),
     }
 }
@@ -113,79 +118,117 @@ fn read_windows(
     comments: &[Range<usize>],
     found: &mut Findings,
 ) -> Result<(), RewriteError> {
-    let progress = Progress::new(match comments.is_empty() {
-        true => Stage::Scanning,
+    let progress = Progress::new(&(0..walk.html.len()), false);
+    if !comments.is_empty() {
         // The first comment may stand before any tag.
-        false => Stage::Lexing,
-    });
+        progress.enter(Stage::Lexing);
+    }
     let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), walk.html.len());
-    let mut written = 0;
+    progress.enter(Stage::Scanning);
+    let (mut written, mut lexed) = (0, 0);
     for comment in comments {
-        if comment.end <= written {
+        if comment.end <= lexed {
             continue;
         }
-        let unread = written..comment.start.max(written);
-        let scanned = walk.html.get(unread).unwrap_or_default();
-        if let Some(tag) = last_tag(scanned) {
-            progress.enter(Stage::Scanning);
-            tokenizer.write(scanned.get(..tag).unwrap_or_default())?;
-            written += tag;
+        let between = walk.html.get(lexed..comment.start).unwrap_or_default();
+        if let Some(tag) = last_tag(between).map(|at| lexed + at) {
+            tokenizer.write(walk.html.get(written..tag).unwrap_or_default())?;
+            written = tag;
         }
-        progress.enter(Stage::Lexing);
-        let lexed = walk.html.get(written..comment.end).unwrap_or_default();
-        tokenizer.write(lexed)?;
-        written = comment.end;
+        progress.lex_until(comment.end);
+        lexed = comment.end;
     }
-    progress.enter(Stage::Scanning);
     tokenizer.write(walk.html.get(written..).unwrap_or_default())?;
-    probe_end(tokenizer, &progress)
+    probe(&mut tokenizer, &progress)?;
+    tokenizer.end()?;
+    found.document.ends_in_markup = progress.probe_was_tag();
+    Ok(())
 }
 
 /// Lexes everything.
 fn read_whole(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteError> {
-    let progress = Progress::new(Stage::Lexing);
+    let progress = Progress::new(&(0..walk.html.len()), false);
+    progress.enter(Stage::Lexing);
     let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), walk.html.len());
     tokenizer.write(walk.html)?;
-    probe_end(tokenizer, &progress)
+    probe(&mut tokenizer, &progress)?;
+    tokenizer.end()?;
+    found.document.ends_in_markup = progress.probe_was_tag();
+    Ok(())
 }
 
+const PROBE: &[u8] = b"<wbr>";
+
 /// Whether a tag written after the last byte would be one: asks the tokenizer by writing one.
-fn probe_end(
-    mut tokenizer: Tokenizer<impl lol_html::TransformController>,
+fn probe(
+    tokenizer: &mut Tokenizer<impl lol_html::TransformController>,
     progress: &Progress,
 ) -> Result<(), RewriteError> {
     progress.enter(Stage::Probing);
-    tokenizer.write(b"<wbr>")?;
-    tokenizer.end()
+    tokenizer.write(PROBE)
 }
 
 fn read_regions(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteError> {
     let in_order = found.document.links.len();
-    while let Some(region) = found.regions.pop() {
-        read_region(walk, &region, found)?;
+    // A region may hold others.
+    for _ in 0..MAX_DEPTH {
+        let mut regions = std::mem::take(&mut found.regions);
+        regions.retain(|region| may_hold_href(region.of(walk.html)));
+        let fragments = Walk {
+            depth: Depth::Fragment,
+            ..*walk
+        };
+        let mut unread = regions.as_slice();
+        while !unread.is_empty() {
+            unread = read_fragments(&fragments, unread, found)?;
+        }
     }
+    found.regions.clear();
     if found.document.links.len() > in_order {
         found.document.links.sort_by_key(|link| link.value.start());
     }
     Ok(())
 }
 
-fn read_region(walk: &Walk<'_>, region: &Region, found: &mut Findings) -> Result<(), RewriteError> {
-    let html = walk.html.get(region.range.clone()).unwrap_or_default();
-    if region.depth > MAX_DEPTH || !has_href(html) {
-        return Ok(());
-    }
-    let fragment = Walk {
-        html,
-        offset: region.range.start,
-        depth: Depth::Fragment(region.depth),
-        inherited_no_track: region.no_track,
-        ..*walk
+/// Reads regions with one tokenizer, a new one being costly, for as long as they leave nothing
+/// open; returns those that are left.
+fn read_fragments<'r>(
+    walk: &Walk<'_>,
+    regions: &'r [Region],
+    found: &mut Findings,
+) -> Result<&'r [Region], RewriteError> {
+    let Some((first, _)) = regions.split_first() else {
+        return Ok(regions);
     };
-    let progress = Progress::new(Stage::Lexing);
-    let mut tokenizer = Tokenizer::new(fragment.controller(&progress, found), html.len());
-    tokenizer.write(html)?;
-    tokenizer.end()
+    let bytes = regions
+        .iter()
+        .map(|region| region.range.len() + PROBE.len());
+    let progress = Progress::new(&first.range, first.no_track);
+    progress.enter(Stage::Lexing);
+    let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), bytes.sum());
+    let (mut unread, mut written) = (regions, 0);
+    while let Some((region, rest)) = unread.split_first() {
+        let html = region.of(walk.html);
+        // Only a comment has to be lexed, from before it starts.
+        let stage = match memmem::find(html, b"<!--") {
+            Some(_) => Stage::Lexing,
+            None => Stage::Scanning,
+        };
+        if stage == Stage::Lexing && written > 0 {
+            break;
+        }
+        progress.turn_to(&region.range, region.no_track, written);
+        progress.enter(stage);
+        tokenizer.write(html)?;
+        probe(&mut tokenizer, &progress)?;
+        unread = rest;
+        written += html.len() + PROBE.len();
+        if walk.minds_ancestors || !progress.probe_was_tag() {
+            break;
+        }
+    }
+    tokenizer.end()?;
+    Ok(unread)
 }
 
 /// Start of the last thing in `html` that looks like a tag.
@@ -231,7 +274,8 @@ mod tests {
         let mut walk = walk_over(html, &markers, PIXEL_SOURCE);
         walk.minds_ancestors = true;
         let mut found = Findings::default();
-        let progress = Progress::new(Stage::Lexing);
+        let progress = Progress::new(&(0..html.len()), false);
+        progress.enter(Stage::Lexing);
         let mut tokenizer = Tokenizer::new(walk.controller(&progress, &mut found), html.len());
         cuts.push(html.len());
         cuts.sort_unstable();
@@ -240,7 +284,9 @@ mod tests {
             tokenizer.write(&html[start..cut]).unwrap();
             start = cut;
         }
-        probe_end(tokenizer, &progress).unwrap();
+        probe(&mut tokenizer, &progress).unwrap();
+        tokenizer.end().unwrap();
+        found.document.ends_in_markup = progress.probe_was_tag();
         found
     }
 

@@ -7,7 +7,8 @@
 use url::Url;
 
 use super::characters::{
-    BEYOND_NAMES, BLANK, BREAK, TEMPLATE, UNSAFE, decode_entities, encode, kinds,
+    BEYOND_NAMES, BLANK, BREAK, TEMPLATE, UNSAFE, decode_entities, encode,
+    has_only_plain_characters, kinds,
 };
 use super::placeholder::has_placeholder;
 use super::span::Span;
@@ -48,12 +49,10 @@ impl UrlText {
 }
 
 /// Resolves links one after the other. URLs that differ from their source are collected in one
-/// string, so that a link costs no allocation of its own.
+/// string, so that a usual link costs no allocation of its own.
 #[derive(Default)]
 pub(super) struct Resolver {
     arena: String,
-    /// The text after entities and stripping.
-    scratch: String,
 }
 
 impl Resolver {
@@ -71,12 +70,14 @@ impl Resolver {
         if memchr::memchr(b'&', value.as_bytes()).is_none() {
             return self.resolve(value, span);
         }
-        let mut decoded = std::mem::take(&mut self.scratch);
-        decoded.clear();
-        decode_entities(value, &mut decoded);
-        let target = self.rewritten(&decoded);
-        self.scratch = decoded;
-        target
+        let start = self.arena.len();
+        decode_entities(value, &mut self.arena);
+        let decoded = Span::new(start..self.arena.len());
+        if is_plain_url(decoded.of(&self.arena)) {
+            return Target::Web(UrlText::Arena(decoded));
+        }
+        let decoded = self.arena.split_off(start);
+        self.rewritten(&decoded)
     }
 
     /// Resolves what stands at `span` of a plain text.
@@ -85,6 +86,9 @@ impl Resolver {
     }
 
     fn resolve(&mut self, value: &str, span: Span) -> Target {
+        if is_plain_url(value) {
+            return Target::Web(UrlText::Source(span));
+        }
         let found = kinds(value);
         if found & BLANK != 0 {
             return self.rewritten(value);
@@ -170,6 +174,19 @@ impl Resolver {
         encode(after, &mut self.arena);
         true
     }
+}
+
+/// The usual case, told quickly: nothing to decode, to strip or to encode, and a plain host.
+fn is_plain_url(text: &str) -> bool {
+    let after = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let Some(rest) = after.filter(|rest| has_only_plain_characters(rest)) else {
+        return false;
+    };
+    let ends = |byte: &u8| matches!(byte, b'/' | b'\\' | b'?' | b'#');
+    let end = rest.as_bytes().iter().position(ends).unwrap_or(rest.len());
+    rest.get(..end).is_some_and(is_plain_name)
 }
 
 enum NotWeb {
@@ -263,20 +280,24 @@ impl<'t> Parts<'t> {
 }
 
 fn has_plain_host(authority: &str) -> bool {
+    if is_plain_name(authority) {
+        return true;
+    }
     let host_and_port = match authority.rsplit_once('@') {
         Some((_, host_and_port)) => host_and_port,
         None => authority,
     };
     let (host, port) = host_and_port.split_once(':').unwrap_or((host_and_port, ""));
+    is_plain_name(host) && (port.is_empty() || port.parse::<u16>().is_ok())
+}
+
+fn is_plain_name(host: &str) -> bool {
     let labels = host.as_bytes().rsplit(|byte| *byte == b'.');
     let last_label = labels.into_iter().find(|label| !label.is_empty());
     // A last label that starts with a digit may make it an IPv4 address.
-    let is_name = last_label.is_some_and(|label| !label.first().is_some_and(u8::is_ascii_digit));
-    let has_punycode = host.contains("--");
-    is_name
-        && kinds(host) & BEYOND_NAMES == 0
-        && !has_punycode
-        && (port.is_empty() || port.parse::<u16>().is_ok())
+    let no_address = last_label.is_some_and(|label| !label.first().is_some_and(u8::is_ascii_digit));
+    let has_punycode = host.as_bytes().array_windows().any(|pair| pair == b"--");
+    no_address && kinds(host) & BEYOND_NAMES == 0 && !has_punycode
 }
 
 /// Scheme and what follows its colon.

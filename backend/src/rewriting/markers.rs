@@ -1,6 +1,10 @@
 //! Attributes by which an author says that a link is not to be tracked: ours, and those of other
 //! services, so that templates move over as they are. They stay in the output.
 
+use std::ops::Range;
+
+use super::any_case::{self, Word};
+
 /// Name, and the value it must have if any will not do.
 const NO_TRACK: [(&str, Option<&str>); 10] = [
     ("data-kraiter-no-track", None),
@@ -17,8 +21,11 @@ const NO_TRACK: [(&str, Option<&str>); 10] = [
 
 pub(super) const UNSUBSCRIBE: &[u8] = b"data-kraiter-unsubscribe";
 
-/// One of these is in each name above, up to the last `k`, the rarest letter they share.
+/// One of these is in each name above, up to its last `k`.
 const PARTS: [&[u8]; 4] = [b"no-track", b"disable-track", b"clicktrack", b"skip-click"];
+
+/// How each of the parts ends: `rack` or `lick`.
+const ENDS: Word<4> = [(b'r', b'l'), (b'a', b'i'), (b'c', b'c'), (b'k', b'k')];
 
 pub(super) fn is_no_track(name: &[u8], value: &[u8]) -> bool {
     NO_TRACK.iter().any(|(marker, wanted)| {
@@ -41,7 +48,13 @@ pub(super) fn occurrences(html: &[u8]) -> Vec<usize> {
                 .is_some_and(|tail| tail.eq_ignore_ascii_case(part))
         })
     };
-    memchr::memchr2_iter(b'k', b'K', html)
+    let last_letters = |starts: Range<usize>| {
+        let letters = starts.start + ENDS.len() - 1..starts.end + ENDS.len() - 1;
+        let stretch = html.get(letters.clone()).unwrap_or_default();
+        memchr::memchr2_iter(b'k', b'K', stretch).map(move |at| letters.start + at)
+    };
+    any_case::stretches(html, ENDS)
+        .flat_map(last_letters)
         .filter(ends_a_part)
         .collect()
 }

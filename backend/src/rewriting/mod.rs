@@ -15,6 +15,7 @@
 //! Pure: no I/O, no clock, no randomness, no knowledge of HTTP or of the database.
 
 mod ancestors;
+mod any_case;
 mod base;
 mod characters;
 mod conditional_comment;

@@ -1,6 +1,8 @@
 //! A plan for one recipient: copying and signing.
 
-use kraiter_wire::{ContactId, Day, Destination, Link, LinkIndex, SendId, TenantSigner};
+use kraiter_wire::{
+    ContactId, Day, Destination, Link, LinkIndex, MailSigner, SendId, TenantSigner,
+};
 
 use super::TrackingBase;
 use super::judgement::Verdict;
@@ -50,23 +52,15 @@ impl Recipient<'_> {
     /// Where this recipient ends the subscription, for links and for `List-Unsubscribe`.
     pub fn unsubscribe_url(&self, base: &TrackingBase, scratch: &mut Scratch) -> String {
         let mut url = String::with_capacity(base.as_str().len() + USUAL_TOKEN_CHARS);
-        self.sign(base, "/u/", Link::Unsubscribe, scratch, &mut url);
+        url.push_str(base.as_str());
+        url.push_str("/u/");
+        self.signer()
+            .sign(&Link::Unsubscribe, &mut scratch.token, &mut url);
         url
     }
 
-    fn sign(
-        &self,
-        base: &TrackingBase,
-        path: &str,
-        link: Link<'_>,
-        scratch: &mut Scratch,
-        out: &mut String,
-    ) {
-        out.push_str(base.as_str());
-        out.push_str(path);
-        let token = &mut scratch.token;
-        self.signer
-            .sign(self.send, self.contact, self.day, link, token, out);
+    fn signer(&self) -> MailSigner<'_> {
+        self.signer.for_mail(self.send, self.contact, self.day)
     }
 }
 
@@ -86,15 +80,9 @@ impl Plan<'_> {
     ) {
         rewritten.html.clear();
         rewritten.signed.clear();
-        // Signing copies the id, and an owned one would be allocated anew for each link.
-        let borrowed = SendId::parse(recipient.send.as_str());
-        let recipient = &Recipient {
-            send: borrowed.as_ref().unwrap_or(recipient.send),
-            ..*recipient
-        };
         let mut writer = Writer {
             plan: self,
-            recipient,
+            signer: recipient.signer(),
             scratch,
             signed: &mut rewritten.signed,
             index: 0,
@@ -116,7 +104,7 @@ impl Plan<'_> {
 
 struct Writer<'w> {
     plan: &'w Plan<'w>,
-    recipient: &'w Recipient<'w>,
+    signer: MailSigner<'w>,
     scratch: &'w mut Scratch,
     signed: &'w mut Vec<Span>,
     /// Of the next wrapped link, through both parts.
@@ -154,8 +142,7 @@ impl Writer<'_> {
             };
             copy(source, &mut copied, link.source.start(), out);
             let start = out.len();
-            let base = &self.plan.base;
-            self.recipient.sign(base, path, claims, self.scratch, out);
+            self.sign(path, &claims, out);
             self.signed.push(Span::new(start..out.len()));
             copied = link.source.end();
         }
@@ -166,11 +153,15 @@ impl Writer<'_> {
         copy(source, &mut copied, source.len(), out);
     }
 
+    fn sign(&mut self, path: &str, link: &Link<'_>, out: &mut String) {
+        out.push_str(self.plan.base.as_str());
+        out.push_str(path);
+        self.signer.sign(link, &mut self.scratch.token, out);
+    }
+
     fn pixel(&mut self, out: &mut String) {
         out.push_str(pixel::BEFORE_URL);
-        let base = &self.plan.base;
-        self.recipient
-            .sign(base, "/o/", Link::Open, self.scratch, out);
+        self.sign("/o/", &Link::Open, out);
         out.push_str(".gif");
         out.push_str(pixel::AFTER_URL);
     }

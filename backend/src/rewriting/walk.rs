@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use lol_html::errors::RewritingError;
-use lol_html::html_content::{Attribute, DocumentEnd, StartTag};
+use lol_html::html_content::{Attribute, DocumentEnd, SourceLocation, StartTag};
 use lol_html::{
     LocalName, Namespace, StartTagHandlingResult, Tag, Token, TokenCaptureFlags as Capture,
     TransformController,
@@ -31,6 +31,13 @@ const VML_LINKS: [&str; 10] = [
     "v:shape",
 ];
 
+fn is_vml_link(name: &[u8]) -> bool {
+    matches!(name, [b'v' | b'V', b':', ..])
+        && VML_LINKS
+            .iter()
+            .any(|link| name.eq_ignore_ascii_case(link.as_bytes()))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Tag names only, and what they ask for.
@@ -41,37 +48,94 @@ pub(super) enum Stage {
     Probing,
 }
 
-/// How far the reading is. The reader moves it on between writes, the walk looks at it.
-pub(super) struct Progress(Cell<Stage>);
+/// What is being read and how far the reading is. The reader moves it on between writes, the walk
+/// looks at it.
+pub(super) struct Progress {
+    stage: Cell<Stage>,
+    /// Lexing is over once a comment was read to here.
+    lexing_until: Cell<usize>,
+    piece: Cell<Piece>,
+    probe_was_tag: Cell<bool>,
+}
+
+/// A stretch of the mail that is handed to a tokenizer.
+#[derive(Clone, Copy)]
+struct Piece {
+    /// Added, wrapping, to where the tokenizer says that something is: the place in the mail.
+    shift: usize,
+    /// Where the stretch ends in the mail.
+    end: usize,
+    no_track: bool,
+}
 
 impl Progress {
-    pub(super) fn new(stage: Stage) -> Self {
-        Self(Cell::new(stage))
+    /// Ready to read `range` of the mail with a fresh tokenizer.
+    pub(super) fn new(range: &Range<usize>, no_track: bool) -> Self {
+        Self {
+            stage: Cell::new(Stage::Scanning),
+            lexing_until: Cell::new(usize::MAX),
+            piece: Cell::new(Piece {
+                shift: range.start,
+                end: range.end,
+                no_track,
+            }),
+            probe_was_tag: Cell::new(false),
+        }
     }
 
     pub(super) fn enter(&self, stage: Stage) {
-        self.0.set(stage);
+        self.stage.set(stage);
+    }
+
+    /// Turns to another stretch of the mail, `written` bytes into the tokenizer's input.
+    pub(super) fn turn_to(&self, range: &Range<usize>, no_track: bool, written: usize) {
+        self.piece.set(Piece {
+            shift: range.start.wrapping_sub(written),
+            end: range.end,
+            no_track,
+        });
+        self.probe_was_tag.set(false);
+    }
+
+    /// Starts lexing, for a comment that ends at `end`.
+    pub(super) fn lex_until(&self, end: usize) {
+        self.stage.set(Stage::Lexing);
+        self.lexing_until.set(end);
+    }
+
+    /// Whether a tag that was written after the end was read as one of HTML.
+    pub(super) fn probe_was_tag(&self) -> bool {
+        self.probe_was_tag.get()
+    }
+
+    fn has_lexed(&self, end: usize) {
+        if end >= self.lexing_until.get() {
+            self.stage.set(Stage::Scanning);
+        }
+    }
+
+    fn place(&self, location: SourceLocation) -> Range<usize> {
+        let range = location.bytes();
+        let shift = self.piece.get().shift;
+        range.start.wrapping_add(shift)..range.end.wrapping_add(shift)
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
     Mail,
-    Fragment(u8),
+    Fragment,
 }
 
-/// The bytes to read and what is known about them.
+/// The mail, how it is to be read, and what is known about it.
 #[derive(Clone, Copy)]
 pub(super) struct Walk<'h> {
     pub(super) html: &'h [u8],
-    /// Where `html` starts in the mail.
-    pub(super) offset: usize,
     pub(super) depth: Depth,
-    /// Where no-track markers may be in the mail.
+    /// Where no-track markers may be.
     pub(super) markers: &'h [usize],
     /// Some of them may stand on elements around links, so it matters what is open.
     pub(super) minds_ancestors: bool,
-    pub(super) inherited_no_track: bool,
     /// Given if the mail may hold a pixel of ours: what its `src` starts with.
     pub(super) pixel_source: Option<&'h str>,
 }
@@ -90,10 +154,6 @@ impl<'h> Walk<'h> {
         }
     }
 
-    fn text(&self, range: Range<usize>) -> &'h [u8] {
-        self.html.get(range).unwrap_or_default()
-    }
-
     /// The tag's name as written; `start` is where the name starts.
     fn name(&self, start: usize) -> &'h [u8] {
         let rest = self.html.get(start..).unwrap_or_default();
@@ -104,31 +164,11 @@ impl<'h> Walk<'h> {
 
     /// How many markers there may be in a tag.
     fn markers_in(&self, tag: &Range<usize>) -> usize {
-        let until = |at: usize| {
-            let at = self.offset + at;
-            self.markers.partition_point(|marker| *marker < at)
-        };
+        let until = |at: usize| self.markers.partition_point(|marker| *marker < at);
         match self.markers.is_empty() {
             true => 0,
             false => until(tag.end) - until(tag.start),
         }
-    }
-
-    fn is_marked(&self, tag: &StartTag<'_>) -> bool {
-        tag.attributes().iter().any(|attribute| {
-            let value = self.attribute_value(attribute);
-            markers::is_no_track(self.attribute_name(attribute), value)
-        })
-    }
-
-    fn attribute_name(&self, attribute: &Attribute<'_>) -> &'h [u8] {
-        let range = attribute.name_source_location().map(|at| at.bytes());
-        range.map(|range| self.text(range)).unwrap_or_default()
-    }
-
-    fn attribute_value(&self, attribute: &Attribute<'_>) -> &'h [u8] {
-        let range = attribute.value_source_location().map(|at| at.bytes());
-        range.map(|range| self.text(range)).unwrap_or_default()
     }
 }
 
@@ -143,27 +183,52 @@ impl<'h> Controller<'h, '_> {
     /// What is captured whatever the tag is.
     fn standing(&self) -> Capture {
         let mut capture = Capture::empty();
-        if self.progress.0.get() == Stage::Lexing {
+        if self.progress.stage.get() == Stage::Lexing {
             capture |= Capture::COMMENTS;
         }
         capture
     }
 
     fn no_track(&self) -> bool {
-        self.walk.inherited_no_track || self.ancestors.no_track()
+        self.progress.piece.get().no_track || self.ancestors.no_track()
+    }
+
+    fn text(&self, location: Option<SourceLocation>) -> &'h [u8] {
+        let range = location.map(|location| self.progress.place(location));
+        range
+            .and_then(|range| self.walk.html.get(range))
+            .unwrap_or_default()
+    }
+
+    fn is_marked(&self, tag: &StartTag<'_>) -> bool {
+        tag.attributes().iter().any(|attribute| {
+            let value = self.attribute_value(attribute);
+            markers::is_no_track(self.attribute_name(attribute), value)
+        })
+    }
+
+    fn attribute_name(&self, attribute: &Attribute<'_>) -> &'h [u8] {
+        self.text(attribute.name_source_location())
+    }
+
+    fn attribute_value(&self, attribute: &Attribute<'_>) -> &'h [u8] {
+        self.text(attribute.value_source_location())
     }
 
     fn start_tag(&mut self, tag: &StartTag<'_>) {
-        let at = tag.source_location().bytes();
+        let at = self.progress.place(tag.source_location());
         let name = self.walk.name(at.start + 1);
-        let marked = self.walk.markers_in(&at) > 0 && self.walk.is_marked(tag);
+        let marked = self.walk.markers_in(&at) > 0 && self.is_marked(tag);
+        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        let is_link = is("a") || is("area") || is_vml_link(name);
         if self.walk.minds_ancestors {
             let foreign = tag.namespace_uri() != HTML_NAMESPACE;
             let closed_itself = foreign && tag.self_closing();
-            self.ancestors.start(name, closed_itself, marked);
+            // A link cannot hold another, so its marker is about itself.
+            self.ancestors
+                .start(name, closed_itself, marked && !is_link);
         }
-        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-        if is("a") || is("area") || VML_LINKS.iter().any(|link| is(link)) {
+        if is_link {
             self.found.markers_on_links += self.walk.markers_in(&at);
             self.link(tag, marked);
         } else if is("body") && self.walk.depth == Depth::Mail {
@@ -177,13 +242,12 @@ impl<'h> Controller<'h, '_> {
         let mut value = None;
         let mut unsubscribe = false;
         for attribute in tag.attributes() {
-            let name = self.walk.attribute_name(attribute);
+            let name = self.attribute_name(attribute);
             if name.eq_ignore_ascii_case(b"href") {
                 // Of doubled attributes the first one counts.
                 value = value.or_else(|| attribute.value_source_location());
             } else if name.eq_ignore_ascii_case(b"rel") {
                 unsubscribe |= self
-                    .walk
                     .attribute_value(attribute)
                     .split(u8::is_ascii_whitespace)
                     .any(|word| word.eq_ignore_ascii_case(b"unsubscribe"));
@@ -191,9 +255,9 @@ impl<'h> Controller<'h, '_> {
                 unsubscribe = true;
             }
         }
-        if let Some(value) = value.map(|at| at.bytes()) {
+        if let Some(value) = value.map(|at| self.progress.place(at)) {
             self.found.document.links.push(FoundLink {
-                value: Span::new(self.walk.offset + value.start..self.walk.offset + value.end),
+                value: Span::new(value),
                 no_track: marked || self.no_track(),
                 unsubscribe,
             });
@@ -205,9 +269,9 @@ impl<'h> Controller<'h, '_> {
             return;
         };
         let mut attributes = tag.attributes().iter();
-        let src = attributes.find(|a| self.walk.attribute_name(a).eq_ignore_ascii_case(b"src"));
+        let src = attributes.find(|a| self.attribute_name(a).eq_ignore_ascii_case(b"src"));
         let ours = src.is_some_and(|src| {
-            let value = self.walk.attribute_value(src);
+            let value = self.attribute_value(src);
             value.starts_with(source.as_bytes())
         });
         self.found.document.has_own_pixel |= ours && self.walk.depth == Depth::Mail;
@@ -231,6 +295,7 @@ impl<'h> Controller<'h, '_> {
     }
 
     fn comment(&mut self, at: Range<usize>) {
+        self.progress.has_lexed(at.end);
         if let Some(shown) = conditional_comment::inside(self.walk.html, at.clone()) {
             self.region(shown);
         }
@@ -240,40 +305,36 @@ impl<'h> Controller<'h, '_> {
     }
 
     fn is_probing(&self) -> bool {
-        self.progress.0.get() == Stage::Probing
+        self.progress.stage.get() == Stage::Probing
     }
 
     /// The probe is a tag only if nothing was open; otherwise it closed a tag of the mail.
-    fn probe(&mut self, tag: &StartTag<'_>) {
-        let start = tag.source_location().bytes().start;
-        self.found.document.ends_in_markup |= start == self.walk.html.len();
+    fn probe(&self, tag: &StartTag<'_>) {
+        let start = self.progress.place(tag.source_location()).start;
+        let is_own_tag = start == self.progress.piece.get().end;
+        // What a fragment leaves open of SVG would reach into the next one.
+        let leaves_none = self.walk.depth == Depth::Mail || tag.namespace_uri() == HTML_NAMESPACE;
+        self.progress.probe_was_tag.set(is_own_tag && leaves_none);
     }
 
     /// What is not closed at the end swallows the probe.
-    fn without_probe(&self, at: Range<usize>) -> Range<usize> {
-        let end = self.walk.html.len();
+    fn without_probe(&self, location: SourceLocation) -> Range<usize> {
+        let at = self.progress.place(location);
+        let end = self.progress.piece.get().end;
         at.start.min(end)..at.end.min(end)
     }
 
     /// Text comes in pieces, which are joined again.
-    fn text(&mut self, at: Range<usize>) {
-        let start = self.walk.offset + at.start;
+    fn shown_text(&mut self, at: Range<usize>) {
         match self.found.regions.last_mut() {
-            Some(last) if last.range.end == start => last.range.end = self.walk.offset + at.end,
+            Some(last) if last.range.end == at.start => last.range.end = at.end,
             _ => self.region(at),
         }
     }
 
     fn region(&mut self, range: Range<usize>) {
-        let depth = match self.walk.depth {
-            Depth::Mail => 1,
-            Depth::Fragment(depth) => depth + 1,
-        };
-        self.found.regions.push(Region {
-            range: self.walk.offset + range.start..self.walk.offset + range.end,
-            no_track: self.no_track(),
-            depth,
-        });
+        let no_track = self.no_track();
+        self.found.regions.push(Region { range, no_track });
     }
 }
 
@@ -295,7 +356,7 @@ impl TransformController for Controller<'_, '_> {
         let wanted = name == Tag::A
             || name == Tag::Area
             // Names with a colon, such as those of VML, have no hash.
-            || matches!(name, LocalName::Bytes(_))
+            || matches!(&name, LocalName::Bytes(name) if is_vml_link(name))
             || name == Tag::Body
             || (name == Tag::Img && self.walk.pixel_source.is_some())
             || self.walk.minds_ancestors;
@@ -321,15 +382,15 @@ impl TransformController for Controller<'_, '_> {
             Token::StartTag(tag) if self.is_probing() => self.probe(tag),
             Token::StartTag(tag) => self.start_tag(tag),
             Token::EndTag(_) if self.is_probing() => {}
-            Token::EndTag(tag) => self.end_tag(tag.source_location().bytes()),
+            Token::EndTag(tag) => self.end_tag(self.progress.place(tag.source_location())),
             Token::Comment(comment) => {
-                let at = self.without_probe(comment.source_location().bytes());
+                let at = self.without_probe(comment.source_location());
                 self.comment(at);
             }
             // Text is captured in `<noscript>` only, which mail programs read as markup.
             Token::TextChunk(text) => {
-                let at = self.without_probe(text.source_location().bytes());
-                self.text(at);
+                let at = self.without_probe(text.source_location());
+                self.shown_text(at);
             }
             Token::Doctype(_) => {}
         }

@@ -54,17 +54,9 @@ fn signer() -> TenantSigner {
 }
 
 fn sign(claims: &Claims<'_>) -> String {
-    let mut token = String::new();
-    let (send, link) = (&claims.send, claims.link.clone());
-    signer().sign(
-        send,
-        claims.contact,
-        claims.day,
-        link,
-        &mut Vec::new(),
-        &mut token,
-    );
-    token
+    let signer = signer();
+    let mail = signer.for_mail(&claims.send, claims.contact, claims.day);
+    mail.token(&claims.link)
 }
 
 fn verifier() -> Verifier {

@@ -140,11 +140,8 @@ impl Mint {
     fn token(&self, send: &str, contact: &str, link: Link<'_>) -> String {
         let send = SendId::parse(send).unwrap();
         let contact: ContactId = contact.parse().unwrap();
-        let mut text = String::new();
-        let mut scratch = Vec::new();
-        self.signer
-            .sign(&send, contact, self.day, link, &mut scratch, &mut text);
-        text
+        let mail = self.signer.for_mail(&send, contact, self.day);
+        mail.token(&link)
     }
 }
 

@@ -49,6 +49,34 @@ fn only_links_are_wrapped() {
     }
 }
 
+/// Stretches outside of the markup share a tokenizer; none may see what another left open.
+#[test]
+fn what_is_shown_elsewhere_is_read_on_its_own() {
+    let comment = |inside: &str| format!("<!--[if mso]>{inside}<![endif]-->");
+    let link = "<a href=\"https://a.example/\">x</a>";
+    for open in [
+        "<style>",
+        "<p title='",
+        "<svg>",
+        "<!--",
+        "<textarea>",
+        "<a ",
+    ] {
+        let html = format!("{}<p>{}", comment(&format!("{link}{open}")), comment(link));
+        assert_eq!(wrapped(&html).len(), 2, "{html}");
+    }
+    let nested = format!("{}<noscript>{}</noscript>", comment(link), comment(link));
+    assert_eq!(wrapped(&nested).len(), 2);
+    let after_other = format!("{}<p><noscript>{}", comment(link), comment(link));
+    assert_eq!(wrapped(&after_other).len(), 2);
+}
+
+#[test]
+fn a_marker_on_a_link_is_about_that_link() {
+    let html = "<a data-no-track><a href=\"https://a.example/\"><p data-no-track></p>";
+    assert_eq!(wrapped(html), ["https://a.example/"]);
+}
+
 #[test]
 fn links_of_conditional_comments_are_wrapped_in_document_order() {
     let html = "<a href=\"https://a.example/1\">1</a>\
