@@ -2,12 +2,14 @@
 //! once and before a port is bound. Nothing else in the crate reads the environment.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kraiter_wire::Secret;
 
 use crate::database::DatabaseUrl;
+use crate::replay::Replay;
 
 /// Where a command finds the database and the secrets. Part of every subcommand.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,22 +40,9 @@ pub(crate) struct StoreArgs {
     keyring_file: Option<PathBuf>,
 }
 
-/// What only `serve` is told.
+/// What edges authenticate with, as `serve` and `replay` are told it.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct ServeArgs {
-    /// Address and port of the HTTP API. Port 0 lets the system choose.
-    #[arg(
-        long,
-        env = "KRAITER_LISTEN",
-        default_value = "127.0.0.1:8080",
-        value_name = "ADDR:PORT"
-    )]
-    listen: SocketAddr,
-
-    /// Write the address to this file once requests are answered.
-    #[arg(long, value_name = "FILE")]
-    address_file: Option<PathBuf>,
-
+pub(crate) struct IngestSecretArgs {
     /// Bearer secret that edges send their batches with [default: made and kept in
     /// ingest.secret in the data folder].
     #[arg(
@@ -72,6 +61,26 @@ pub(crate) struct ServeArgs {
         conflicts_with = "ingest_secret"
     )]
     ingest_secret_file: Option<PathBuf>,
+}
+
+/// What only `serve` is told.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Address and port of the HTTP API. Port 0 lets the system choose.
+    #[arg(
+        long,
+        env = "KRAITER_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDR:PORT"
+    )]
+    listen: SocketAddr,
+
+    /// Write the address to this file once requests are answered.
+    #[arg(long, value_name = "FILE")]
+    address_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    ingest_secret: IngestSecretArgs,
 
     /// Migrate the database before serving (a private Postgres is always migrated).
     #[arg(long, env = "KRAITER_MIGRATE")]
@@ -137,6 +146,11 @@ impl IngestSecret {
         }
     }
 
+    /// As a client sends it.
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+
     /// In constant time.
     pub(crate) fn matches(&self, other: &[u8]) -> bool {
         subtle::ConstantTimeEq::ct_eq(self.0.as_bytes(), other).into()
@@ -188,7 +202,8 @@ impl ServeArgs {
         let mut errors = Vec::new();
         let store_config = store.collect(&mut errors);
         let secret = self
-            .ingest_secret(&store.data_dir)
+            .ingest_secret
+            .read_or_make(&store.data_dir)
             .map_err(|error| errors.push(error))
             .ok();
         match (store_config, secret, errors.is_empty()) {
@@ -204,8 +219,32 @@ impl ServeArgs {
             _ => Err(ConfigErrors(errors)),
         }
     }
+}
 
-    fn ingest_secret(&self, data_dir: &Path) -> Result<IngestSecret, String> {
+impl IngestSecretArgs {
+    /// Makes the secret if there is none yet.
+    fn read_or_make(&self, data_dir: &Path) -> Result<IngestSecret, String> {
+        let make = || Secret::from_bytes(crate::random::bytes()).to_base64();
+        self.read(data_dir, |path| {
+            crate::secret_file::read_or_create(path, make)
+        })
+    }
+
+    fn read_only(&self, data_dir: &Path) -> Result<IngestSecret, String> {
+        self.read(data_dir, |path| std::fs::read_to_string(path))
+            .map_err(|error| {
+                format!(
+                    "{error}; give the backend's secret in KRAITER_INGEST_SECRET, its file with \
+                     --ingest-secret-file, or its data folder with --data-dir"
+                )
+            })
+    }
+
+    fn read(
+        &self,
+        data_dir: &Path,
+        default: impl FnOnce(&Path) -> std::io::Result<String>,
+    ) -> Result<IngestSecret, String> {
         if let Some(text) = &self.ingest_secret {
             return IngestSecret::parse(text)
                 .map_err(|error| format!("KRAITER_INGEST_SECRET: {error}"));
@@ -214,13 +253,106 @@ impl ServeArgs {
             Some(path) => (path.clone(), std::fs::read_to_string(path)),
             None => {
                 let path = data_dir.join("ingest.secret");
-                let make = || Secret::from_bytes(crate::random::bytes()).to_base64();
-                let text = crate::secret_file::read_or_create(&path, make);
+                let text = default(&path);
                 (path, text)
             }
         };
         let text = text.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         IngestSecret::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+}
+
+/// What only `replay` is told.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ReplayArgs {
+    /// Journals or logs of Envoy, plain or compressed by gzip; - reads standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Go on with what is written to the files, through rotations, until SIGINT or SIGTERM.
+    #[arg(long)]
+    follow: bool,
+
+    /// Read files from their beginning, whatever was replayed before.
+    #[arg(long)]
+    from_start: bool,
+
+    /// Where the service answers [default: http:// and KRAITER_LISTEN or 127.0.0.1:8080].
+    #[arg(long, env = "KRAITER_API", value_name = "URL")]
+    to: Option<url::Url>,
+
+    #[arg(
+        long,
+        env = "KRAITER_LISTEN",
+        default_value = "127.0.0.1:8080",
+        hide = true,
+        value_name = "ADDR:PORT"
+    )]
+    listen: SocketAddr,
+
+    #[command(flatten)]
+    ingest_secret: IngestSecretArgs,
+
+    /// Give up when the service takes nothing for this long. With --follow: never.
+    #[arg(
+        long,
+        default_value_t = 300,
+        value_name = "SECONDS",
+        conflicts_with = "follow"
+    )]
+    give_up_after: u64,
+
+    /// With --follow: how long a file that was rotated away is still read. Longer than its writer
+    /// keeps lines back; Envoy does for 10 s, or --file-flush-interval-msec.
+    #[arg(long, default_value_t = 12, value_name = "SECONDS")]
+    rotation_wait: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct ReplayConfig {
+    pub(crate) replay: Replay,
+    pub(crate) backend: url::Url,
+    pub(crate) ingest_secret: IngestSecret,
+    /// `None`: without end.
+    pub(crate) patience: Option<Duration>,
+}
+
+impl ReplayArgs {
+    pub(crate) fn read(&self, store: &StoreArgs) -> Result<ReplayConfig, ConfigErrors> {
+        let secret = self.ingest_secret.read_only(&store.data_dir);
+        let backend = match &self.to {
+            Some(url) => Ok(url.clone()),
+            None => self.listening_at(),
+        };
+        let errors = [secret.as_ref().err(), backend.as_ref().err()];
+        let errors: Vec<String> = errors.into_iter().flatten().cloned().collect();
+        match (secret, backend) {
+            (Ok(ingest_secret), Ok(backend)) => Ok(ReplayConfig {
+                replay: Replay {
+                    files: self.files.clone(),
+                    follow: self.follow,
+                    from_start: self.from_start,
+                    rotation_wait: Duration::from_secs(self.rotation_wait),
+                },
+                backend,
+                ingest_secret,
+                patience: (!self.follow).then_some(Duration::from_secs(self.give_up_after)),
+            }),
+            _ => Err(ConfigErrors(errors)),
+        }
+    }
+
+    /// A service that listens everywhere answers here, too.
+    fn listening_at(&self) -> Result<url::Url, String> {
+        let mut address = self.listen;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.is_ipv4() {
+                true => Ipv4Addr::LOCALHOST.into(),
+                false => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let url = format!("http://{address}");
+        url.parse().map_err(|error| format!("{url}: {error}"))
     }
 }
 

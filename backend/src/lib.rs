@@ -25,6 +25,7 @@ mod mails;
 mod openapi;
 pub mod private_postgres;
 mod random;
+mod replay;
 pub mod rewriting;
 mod secret_file;
 mod sends;

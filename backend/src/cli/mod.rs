@@ -5,6 +5,7 @@ mod block;
 mod keyring;
 mod migrate;
 mod output;
+mod replay;
 mod serve;
 mod tenant;
 
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{ServeArgs, StoreArgs, StoreConfig};
+use crate::config::{ReplayArgs, ServeArgs, StoreArgs, StoreConfig};
 use crate::store::{Migrate, Store};
 use crate::telemetry::{self, LogArgs};
 
@@ -49,16 +50,24 @@ enum Command {
     /// Block a tenant, a send or a destination host at the edge, and unblock it.
     #[command(subcommand)]
     Block(block::BlockCommand),
+    /// Post event lines from journals and Envoy's logs to a running service.
+    ///
+    /// Safe at any time: an event that is known is not counted again. Where a run stopped, the next
+    /// goes on; how far it came stands in FILE.replayed. Exits with 0 if everything was taken or
+    /// known, with 3 if all was read and some lines were damaged or rejected, with 1 if it could
+    /// not finish.
+    Replay(ReplayArgs),
     /// Show and rotate the keys that sign links.
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
 }
 
-/// Runs the command line of this process. Exits with 0 on success, 1 on failure, 2 on wrong usage.
+/// Runs the command line of this process. Exits with 0 on success, 1 on failure, 2 on wrong usage;
+/// a command may have codes of its own.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     match execute(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -66,7 +75,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn execute(cli: Cli) -> anyhow::Result<()> {
+fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     telemetry::log(&cli.log)?;
     let output = output::Output { json: cli.json };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -74,7 +83,8 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
         .build()?;
     // On this thread: a private Postgres lives as long as the thread that starts it.
     runtime.block_on(async {
-        match cli.command {
+        let done = match cli.command {
+            Command::Replay(args) => return replay::run(&args, &cli.store, output).await,
             Command::Serve(args) => serve::run(&args, &cli.store).await,
             Command::Migrate => migrate::run(cli.store.read()?, output).await,
             Command::Tenant(command) => {
@@ -96,7 +106,8 @@ fn execute(cli: Cli) -> anyhow::Result<()> {
                 .await
             }
             Command::Keyring(command) => keyring::run(command, &cli.store.read()?, output),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     })
 }
 

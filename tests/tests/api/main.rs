@@ -27,6 +27,7 @@ mod keyring;
 mod mail;
 mod paging;
 mod registering;
+mod replay;
 mod service;
 mod statuses;
 mod tls;
