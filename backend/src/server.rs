@@ -16,7 +16,9 @@ use crate::http::access_log::log_request;
 use crate::ingest::IngestQueue;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
-use crate::{blocks, clock, contacts, events, health, ingest, mails, openapi, sends, telemetry, tenants};
+use crate::{
+    blocks, clock, contacts, events, health, ingest, mails, openapi, sends, telemetry, tenants,
+};
 
 /// How long requests that were accepted may take to finish once the service is told to stop.
 const SHUTDOWN_SECONDS: u64 = 30;
