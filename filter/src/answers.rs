@@ -54,6 +54,11 @@ const UNSUBSCRIBED_PAGE: &str = page!(
     "Unsubscribed",
     "<h1>You are unsubscribed</h1><p>It may take a moment until the last mails have arrived.</p>"
 );
+const BLOCKED_PAGE: &str = page!(
+    "Link blocked",
+    "<h1>This link was blocked</h1>\
+     <p>It was reported as harmful, so it leads nowhere any more. You need not do anything.</p>"
+);
 const TRY_LATER_PAGE: &str = page!(
     "Please try again",
     "<h1>Please try again in a minute</h1><p>Your request could not be saved just now.</p>"
@@ -72,6 +77,8 @@ pub(crate) enum Answer<'a> {
     BadUnsubscribe,
     /// The request could not be recorded and has to be made again.
     TryLater,
+    /// The sender or the destination is blocked. A pixel stays an image: clients draw it.
+    Blocked(Kind),
     MethodNotAllowed(Kind),
 }
 
@@ -132,6 +139,8 @@ pub(crate) struct Answers {
     unsubscribed: Prepared,
     bad_unsubscribe: Prepared,
     try_later: Prepared,
+    blocked_pixel: Prepared,
+    blocked_page: Prepared,
     only_get: Prepared,
     get_and_post: Prepared,
     scratch: Vec<u8>,
@@ -150,6 +159,8 @@ impl Answers {
         ];
         Self {
             pixel: Prepared::new(200, &pixel, PIXEL),
+            blocked_pixel: Prepared::new(410, &pixel, PIXEL),
+            blocked_page: Prepared::page(410, &[], BLOCKED_PAGE),
             location_len_at: pairs * 8,
             redirect,
             bad_click: match fallback {
@@ -183,6 +194,8 @@ impl Answers {
             Answer::Unsubscribed => &self.unsubscribed,
             Answer::BadUnsubscribe => &self.bad_unsubscribe,
             Answer::TryLater => &self.try_later,
+            Answer::Blocked(Kind::Open) => &self.blocked_pixel,
+            Answer::Blocked(Kind::Click | Kind::Unsubscribe) => &self.blocked_page,
             Answer::MethodNotAllowed(Kind::Unsubscribe) => &self.get_and_post,
             Answer::MethodNotAllowed(Kind::Open | Kind::Click) => &self.only_get,
         };
@@ -254,6 +267,14 @@ mod tests {
     }
 
     #[test]
+    fn a_blocked_pixel_is_still_an_image() {
+        let mut answers = Answers::new(None);
+        let blocked = answers.response(&Answer::Blocked(Kind::Open));
+        assert_eq!((blocked.status, blocked.body), (410, PIXEL.as_slice()));
+        assert_eq!(header(blocked, "content-type").unwrap(), "image/gif");
+    }
+
+    #[test]
     fn a_redirect_carries_its_destination_to_the_byte() {
         let mut answers = Answers::new(None);
         for url in ["https://example.com/?a=%C3%A4&b=c#d", "http://b.example"] {
@@ -290,6 +311,7 @@ mod tests {
             (Answer::Unsubscribed, 200),
             (Answer::BadUnsubscribe, 404),
             (Answer::TryLater, 503),
+            (Answer::Blocked(Kind::Click), 410),
         ] {
             let page = answers.response(&answer);
             assert_eq!(page.status, status, "{answer:?}");

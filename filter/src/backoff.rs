@@ -38,7 +38,7 @@ impl Jitter {
         mixed ^ (mixed >> 31)
     }
 
-    fn up_to(&mut self, longest: Duration) -> Duration {
+    pub(crate) fn up_to(&mut self, longest: Duration) -> Duration {
         let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(self.next() % millis.saturating_add(1))
     }

@@ -40,6 +40,11 @@ impl Batch {
         self.lines.len()
     }
 
+    /// The lines, each with its line break.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.split_inclusive(|byte| *byte == b'\n')
+    }
+
     pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> {
         self.lines.iter().map(|line| line.kind)
     }

@@ -34,6 +34,8 @@ const MAX_AGE_MS: Range = Range(10, 60_000);
 const BUFFER_BYTES: Range = Range(65_536, 268_435_456);
 const IN_FLIGHT: Range = Range(1, 8);
 const TIMEOUT_MS: Range = Range(100, 60_000);
+/// 0 stands beside it and means never.
+const POLICY_INTERVAL_MS: Range = Range(100, 3_600_000);
 
 /// Smallest and largest value allowed.
 #[derive(Clone, Copy)]
@@ -95,6 +97,29 @@ impl Collector {
         }
         serialise(&headers)
     }
+
+    /// The headers of a question for the policy, unless it is still of that version.
+    pub(crate) fn policy_headers(&self, path: &str, version: &str) -> Vec<u8> {
+        let tag = format!("\"{version}\"");
+        let mut headers: Vec<(&[u8], &[u8])> = vec![
+            (b":method", b"GET"),
+            (b":path", path.as_bytes()),
+            (b":authority", self.authority.as_bytes()),
+            (b"authorization", self.authorization.as_bytes()),
+        ];
+        if !version.is_empty() {
+            headers.push((b"if-none-match", tag.as_bytes()));
+        }
+        serialise(&headers)
+    }
+}
+
+/// Where the policy comes from: the collector's cluster, under a path of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PolicyFeed {
+    pub(crate) path: String,
+    /// `None`: it is never asked for.
+    pub(crate) every: Option<Duration>,
 }
 
 /// A configuration that holds. Only [`Config::parse`] makes one.
@@ -105,6 +130,9 @@ pub(crate) struct Config {
     pub(crate) address_from: AddressFrom,
     pub(crate) accept_language: bool,
     pub(crate) fallback_url: Option<Destination<'static>>,
+    /// Whether each event line also goes where the access log finds it.
+    pub(crate) journal: bool,
+    pub(crate) policy: PolicyFeed,
     pub(crate) collector: Collector,
     pub(crate) delivery: DeliveryLimits,
 }
@@ -120,6 +148,8 @@ impl Config {
         let mut root = JsonObject::parse(json, &mut problems);
         let mut collector = root.object("collector", &mut problems);
         let mut batch = root.object("batch", &mut problems);
+        let mut policy = root.object("policy", &mut problems);
+        let journal = root.flag("journal", &mut problems);
 
         let path_prefix = root.text("path_prefix", &mut problems).unwrap_or_default();
         check_prefix(&path_prefix, &mut problems);
@@ -165,6 +195,12 @@ impl Config {
             max_events: number(&mut batch, "max_events", 500, BATCH_EVENTS) as usize,
             buffer_bytes: number(&mut batch, "buffer_bytes", 8_388_608, BUFFER_BYTES) as usize,
         };
+        let interval = number(
+            &mut policy,
+            "interval_ms",
+            30_000,
+            Range(0, POLICY_INTERVAL_MS.1),
+        );
         let compress = batch.flag("compress", &mut problems);
         if batch_limits.buffer_bytes < batch_limits.max_bytes.saturating_mul(2) {
             let needed = batch_limits.max_bytes.saturating_mul(2);
@@ -183,13 +219,26 @@ impl Config {
             authorization: authorization(secret, &mut problems),
             compress,
         };
-        if !collector_config.path.starts_with('/') {
-            let problem = format!("starts with /, unlike {:?}", collector_config.path);
-            problems.add("collector.path", problem);
+        let policy_feed = PolicyFeed {
+            path: name(&mut policy, "path", "/edge/policy", &mut problems),
+            every: (interval > 0).then_some(Duration::from_millis(interval)),
+        };
+        if (1..POLICY_INTERVAL_MS.0).contains(&interval) {
+            let problem = format!("is 0 for never or at least {}", POLICY_INTERVAL_MS.0);
+            problems.add("policy.interval_ms", problem);
+        }
+        for (field, path) in [
+            ("collector.path", &collector_config.path),
+            ("policy.path", &policy_feed.path),
+        ] {
+            if !path.starts_with('/') {
+                problems.add(field, format!("starts with /, unlike {path:?}"));
+            }
         }
         root.no_more(&mut problems);
         collector.no_more(&mut problems);
         batch.no_more(&mut problems);
+        policy.no_more(&mut problems);
 
         match (keyring, problems.into_line()) {
             (Some(keyring), None) => Ok(Self {
@@ -199,6 +248,8 @@ impl Config {
                 address_from,
                 accept_language,
                 fallback_url,
+                journal,
+                policy: policy_feed,
                 collector: collector_config,
                 delivery: DeliveryLimits {
                     batch: batch_limits,

@@ -263,6 +263,42 @@ impl Delivery {
         }
     }
 
+    /// Whether answers to this root's calls are still to come.
+    pub(crate) fn has_calls(&self, root: RootId) -> bool {
+        self.in_flight.iter().any(|it| it.root == root)
+    }
+
+    /// Accepts an event of the VM before this one.
+    pub(crate) fn take_over(
+        &mut self,
+        kind: Kind,
+        line: &[u8],
+        counters: &mut Counters,
+    ) -> Result<(), Full> {
+        let taken = self.buffer.push(kind, |out| out.extend_from_slice(line));
+        let event = match taken {
+            Ok(_) => Event::TakenOver,
+            Err(Full) => Event::Full,
+        };
+        counters.add(Counter::Events(kind, event), 1);
+        taken.map(|_| ())
+    }
+
+    /// The VM ends: everything that is not acknowledged is given to `leave`, batches under way
+    /// included, which says what became of each.
+    pub(crate) fn end(&mut self, counters: &mut Counters, mut leave: impl FnMut(&Batch) -> Event) {
+        self.buffer.close();
+        self.filling_since = None;
+        let in_flight = self.in_flight.drain(..).map(|it| it.parcel.batch);
+        let waiting = self.waiting.drain(..).map(|it| it.parcel.batch);
+        let mut batches: Vec<Batch> = in_flight.chain(waiting).collect();
+        batches.extend(std::iter::from_fn(|| self.buffer.take_closed()));
+        for batch in batches {
+            let event = leave(&batch);
+            self.forget(batch, event, counters);
+        }
+    }
+
     /// Bytes and events not acknowledged yet.
     pub(crate) fn buffered(&self) -> (usize, usize) {
         (self.buffer.bytes(), self.buffer.events())

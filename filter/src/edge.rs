@@ -66,6 +66,14 @@ struct Tools {
 struct Root {
     id: RootId,
     serving: Option<Rc<Serving>>,
+    life: Life,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Serving,
+    /// The proxy wants it gone; it waits for the answers to its calls.
+    Ending,
 }
 
 thread_local! {
@@ -79,6 +87,7 @@ pub(crate) fn root_created(id: u32) {
     let root = Root {
         id: RootId(id),
         serving: None,
+        life: Life::Serving,
     };
     ROOTS.with_borrow_mut(|roots| roots.push(root));
 }
@@ -129,7 +138,7 @@ fn read_configuration() -> Result<Serving, String> {
     let block = host::environment().unwrap_or_default();
     let config = Config::parse(&json, |name| environment::find(&block, name))?;
     let missing = |Missing(what)| format!("allowed_capabilities: {what} is missing");
-    Vm::configure(&config).map_err(missing)?;
+    Vm::configure(&config, &block).map_err(missing)?;
     let tick = config.delivery.tick();
     if !host::tick_every(tick) {
         return Err(missing(Missing("proxy_set_tick_period_milliseconds")));
@@ -154,7 +163,9 @@ pub(crate) fn tick(root: u32) {
     {
         host::tick_every(serving.tick);
     }
-    Vm::with(|vm| vm.tick(RootId(root)));
+    if life_of(RootId(root)) == Some(Life::Serving) {
+        Vm::with(|vm| vm.tick(RootId(root)));
+    }
 }
 
 pub(crate) fn answered(root: u32, call: u32, headers: usize) {
@@ -175,18 +186,60 @@ pub(crate) fn answered(root: u32, call: u32, headers: usize) {
         },
         None => Reply::Broken,
     };
-    Vm::with(|vm| vm.answered(RootId(root), CallId(call), reply));
+    let id = RootId(root);
+    let ending = life_of(id) == Some(Life::Ending);
+    let waiting = Vm::with(|vm| {
+        vm.answered(id, CallId(call), reply, !ending);
+        vm.has_calls(id)
+    });
+    if ending && waiting != Some(true) {
+        remove(id);
+        host::done();
+    }
 }
 
-/// A context is about to end. `true`: it may.
+/// Another VM has left events for this one.
+pub(crate) fn queue_ready() {
+    Vm::with(Vm::take_over);
+}
+
+fn life_of(id: RootId) -> Option<Life> {
+    ROOTS.with_borrow(|roots| Some(roots.iter().find(|root| root.id == id)?.life))
+}
+
+fn remove(id: RootId) {
+    ROOTS.with_borrow_mut(|roots| roots.retain(|root| root.id != id));
+    Vm::with(|vm| vm.root_ended(id));
+}
+
+/// A context is about to end. `true`: it may; `false`: it says so itself later.
 #[inline]
 pub(crate) fn done(context: u32) -> bool {
-    let id = RootId(context);
-    let is_root = ROOTS.with_borrow(|roots| roots.iter().any(|root| root.id == id));
-    if is_root {
-        ROOTS.with_borrow_mut(|roots| roots.retain(|root| root.id != id));
-        Vm::with(|vm| vm.root_ended(id));
+    match life_of(RootId(context)) {
+        // A request, most of the time.
+        None => true,
+        Some(_) => root_done(RootId(context)),
     }
+}
+
+fn root_done(id: RootId) -> bool {
+    let others = ROOTS.with_borrow_mut(|roots| {
+        if let Some(root) = roots.iter_mut().find(|root| root.id == id) {
+            root.life = Life::Ending;
+        }
+        let serves = |root: &Root| root.life == Life::Serving && root.serving.is_some();
+        roots.iter().any(serves)
+    });
+    if !others {
+        ROOTS.with_borrow_mut(Vec::clear);
+        Vm::with(Vm::end);
+        return true;
+    }
+    // A newer configuration has taken over: buffer and counters are its own already.
+    if Vm::with(|vm| vm.has_calls(id)) == Some(true) {
+        return false;
+    }
+    remove(id);
     true
 }
 
@@ -205,11 +258,12 @@ fn answer(serving: &Serving) -> Option<bool> {
     let config = &serving.config;
     let mut tools = serving.tools.try_borrow_mut().ok()?;
     let Tools { verifier, answers } = &mut *tools;
-    let plan = plan(&config.path_prefix, config.accept_language, verifier, &head);
-    if matches!(plan, Plan::PassOn) {
-        return None;
-    }
-    let answer = Vm::with(|vm| carry_out(vm, serving, plan)).flatten()?;
+    let answer = Vm::with(|vm| {
+        let prefix = &config.path_prefix;
+        let plan = plan(prefix, config.accept_language, verifier, &vm.policy, &head);
+        carry_out(vm, serving, plan)
+    });
+    let answer = answer.flatten()?;
     Some(host::respond(answers.response(&answer)))
 }
 
@@ -223,6 +277,7 @@ fn carry_out<'a>(vm: &mut Vm, serving: &Serving, plan: Plan<'a>) -> Option<Answe
             vm.counters.add(Counter::InvalidTokens(why), 1);
             (kind, Requests::Invalid, answer)
         }
+        Plan::Blocked { kind, answer } => (kind, Requests::Blocked, answer),
         Plan::Serve { kind, answer } => (kind, Requests::Valid, answer),
         Plan::Record {
             event,
@@ -230,7 +285,7 @@ fn carry_out<'a>(vm: &mut Vm, serving: &Serving, plan: Plan<'a>) -> Option<Answe
             if_full,
         } => {
             let address = serving.client(&event, vm);
-            let recorded = vm.record(&event, address.as_ref());
+            let recorded = vm.record(&event, address.as_ref(), serving.config.journal);
             if recorded == Ok(true) && !serving.hurried.replace(true) {
                 host::tick_every(AT_ONCE);
             }

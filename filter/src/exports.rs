@@ -43,6 +43,11 @@ extern "C" fn proxy_on_tick(root: u32) {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn proxy_on_queue_ready(_root: u32, _queue: u32) {
+    edge::queue_ready();
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_headers(context: u32, _count: usize, _last: u32) -> u32 {
     match edge::request(context) {
         true => PAUSE,

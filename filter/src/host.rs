@@ -22,7 +22,7 @@ use crate::backoff::Moment;
 
 pub(crate) use callout::{call, call_response_body, call_response_header};
 pub(crate) use metric::{MetricId, add_to_metric, counter, gauge};
-pub(crate) use shared::{QueueId, Swap, dequeue, enqueue, read, register_queue, write};
+pub(crate) use shared::{QueueId, dequeue, enqueue, read, register_queue, write};
 
 /// The status of a host call that went well.
 const OK: u32 = 0;
@@ -34,7 +34,6 @@ const MONOTONIC: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum LogLevel {
-    Info = 2,
     Warn = 3,
     Error = 4,
 }

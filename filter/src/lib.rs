@@ -17,9 +17,12 @@ mod buffer;
 mod config;
 mod delivery;
 mod environment;
+mod feed;
+mod handover;
 mod json_object;
 mod metrics;
 mod plan;
+mod policy;
 mod request;
 mod route;
 

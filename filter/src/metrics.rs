@@ -14,10 +14,21 @@ pub(crate) enum Request {
     Valid,
     Invalid,
     Method,
+    /// Valid, but of a blocked tenant, send or destination.
+    Blocked,
 }
 
-/// What became of an event. `accepted = delivered + rejected + too_large + still buffered`; what
-/// was refused for want of room was never accepted.
+/// What came of asking for the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Poll {
+    Changed,
+    NotModified,
+    /// No usable answer: the policy of before stays.
+    Failed,
+}
+
+/// What became of an event. `accepted + taken over = delivered + rejected + too_large + spilled +
+/// handed over + still buffered`; what was refused for want of room was never accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Accepted,
@@ -28,6 +39,12 @@ pub(crate) enum Event {
     TooLarge,
     /// Dropped: the buffer was full.
     Full,
+    /// Written into the log when the VM ended.
+    Spilled,
+    /// Left in the queue for the VM that comes after this one.
+    HandedOver,
+    /// Taken out of the queue that the VM before this one left.
+    TakenOver,
 }
 
 /// What became of one attempt to deliver a batch.
@@ -65,15 +82,18 @@ pub(crate) enum Counter {
     Events(Kind, Event),
     Batches(Batch),
     Alerts(Alert),
+    Polls(Poll),
 }
 
 const KINDS: [Kind; 3] = [Kind::Open, Kind::Click, Kind::Unsubscribe];
-const REQUESTS: usize = 3;
+const REQUESTS: usize = 4;
 const INVALID: usize = 4;
-const EVENTS: usize = 5;
+const EVENTS: usize = 8;
 const BATCHES: usize = 5;
 const ALERTS: usize = 5;
-pub(crate) const COUNTERS: usize = KINDS.len() * (REQUESTS + EVENTS) + INVALID + BATCHES + ALERTS;
+const POLLS: usize = 3;
+pub(crate) const COUNTERS: usize =
+    KINDS.len() * (REQUESTS + EVENTS) + INVALID + BATCHES + ALERTS + POLLS;
 
 fn kind_index(kind: Kind) -> usize {
     match kind {
@@ -95,7 +115,12 @@ impl Counter {
     /// Every counter there is, in the order of their places.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         use Counter::*;
-        let requests = [Request::Valid, Request::Invalid, Request::Method];
+        let requests = [
+            Request::Valid,
+            Request::Invalid,
+            Request::Method,
+            Request::Blocked,
+        ];
         let invalid = [
             InvalidToken::Malformed,
             InvalidToken::UnknownKey,
@@ -108,6 +133,9 @@ impl Counter {
             Event::Rejected,
             Event::TooLarge,
             Event::Full,
+            Event::Spilled,
+            Event::HandedOver,
+            Event::TakenOver,
         ];
         let batches = [
             Batch::Delivered,
@@ -134,6 +162,7 @@ impl Counter {
         )
         .chain(batches.map(Batches))
         .chain(alerts.map(Alerts))
+        .chain([Poll::Changed, Poll::NotModified, Poll::Failed].map(Polls))
     }
 
     #[inline]
@@ -147,6 +176,7 @@ impl Counter {
             Self::Events(kind, it) => events + kind_index(kind) * EVENTS + it as usize,
             Self::Batches(it) => batches + it as usize,
             Self::Alerts(it) => batches + BATCHES + it as usize,
+            Self::Polls(it) => batches + BATCHES + ALERTS + it as usize,
         }
     }
 
@@ -158,6 +188,7 @@ impl Counter {
                     Request::Valid => "valid",
                     Request::Invalid => "invalid",
                     Request::Method => "method",
+                    Request::Blocked => "blocked",
                 };
                 format!("kraiter.requests.kind.{}.result.{result}", kind_label(kind))
             }
@@ -177,6 +208,9 @@ impl Counter {
                     Event::Rejected => "dropped.reason.rejected",
                     Event::TooLarge => "dropped.reason.too_large",
                     Event::Full => "dropped.reason.full",
+                    Event::Spilled => "spilled",
+                    Event::HandedOver => "handed_over",
+                    Event::TakenOver => "taken_over",
                 };
                 format!("kraiter.events.kind.{}.result.{result}", kind_label(kind))
             }
@@ -189,6 +223,14 @@ impl Counter {
                     Batch::Dropped => "dropped",
                 };
                 format!("kraiter.batches.result.{result}")
+            }
+            Self::Polls(it) => {
+                let result = match it {
+                    Poll::Changed => "changed",
+                    Poll::NotModified => "not_modified",
+                    Poll::Failed => "failed",
+                };
+                format!("kraiter.policy.result.{result}")
             }
             Self::Alerts(it) => {
                 let reason = match it {
@@ -204,11 +246,13 @@ impl Counter {
     }
 }
 
-/// Bytes and events waiting to be acknowledged, in all VMs of the process together.
+/// Bytes and events waiting to be acknowledged and entries of policies, in all VMs of the process
+/// together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gauge {
     BufferedBytes,
     BufferedEvents,
+    PolicyEntries,
 }
 
 impl Gauge {
@@ -216,6 +260,7 @@ impl Gauge {
         match self {
             Self::BufferedBytes => "kraiter.buffered_bytes",
             Self::BufferedEvents => "kraiter.buffered_events",
+            Self::PolicyEntries => "kraiter.policy_entries",
         }
     }
 }

@@ -11,11 +11,17 @@ use kraiter_wire::{EventIdGenerator, SignalsWriter};
 use crate::address::AddressText;
 use crate::backoff::{Jitter, Moment};
 use crate::buffer::Full;
-use crate::config::{Collector, Config};
+use crate::config::{Collector, Config, PolicyFeed};
 use crate::delivery::{CallId, Delivery, Outcome, Reply, RootId};
-use crate::host::{self, LogLevel, MetricId};
-use crate::metrics::{Alert, Counter, Counters, Gauge};
+use crate::feed::Feed;
+use crate::handover::{End, GENERATION_KEY, Generation, LOG_MARK, QUEUE, kind_of};
+use crate::host::{self, LogLevel, MetricId, QueueId};
+use crate::metrics::{Alert, Counter, Counters, Event as Outcomes, Gauge, Poll};
 use crate::plan::Event;
+use crate::policy::{MAX_POLICY_BYTES, Policy};
+
+/// Batches sent on the way out, on the chance that they leave before the process does.
+const MAX_LAST_CALLS: u32 = 8;
 
 /// Part of a collector's answer that goes into the log.
 const MAX_LOGGED_BODY_BYTES: usize = 300;
@@ -33,14 +39,19 @@ pub(crate) struct Vm {
     timeout: Duration,
     /// What was last said about the collector in the log.
     said_well: bool,
+    pub(crate) policy: Policy,
+    policy_path: String,
+    feed: Feed,
+    generation: Generation,
+    queue: Option<QueueId>,
+    /// The event line being written; kept for its memory.
+    line: Vec<u8>,
 }
 
 struct Metrics {
     counters: Vec<Option<MetricId>>,
-    bytes: Option<MetricId>,
-    events: Option<MetricId>,
-    /// What this VM has added to the gauges, which belong to all VMs.
-    told: (usize, usize),
+    /// Each with what this VM has added to it: gauges belong to all VMs.
+    gauges: [(Option<MetricId>, usize); 3],
 }
 
 /// Something the proxy has to allow before the filter can work.
@@ -48,26 +59,36 @@ pub(crate) struct Missing(pub(crate) &'static str);
 
 impl Vm {
     /// Takes a configuration over; the first one starts the VM.
-    pub(crate) fn configure(config: &Config) -> Result<(), Missing> {
+    pub(crate) fn configure(config: &Config, environment: &[u8]) -> Result<(), Missing> {
         host::wall_clock().ok_or(Missing("proxy_get_current_time_nanoseconds"))?;
         host::now().ok_or(Missing("clock_time_get"))?;
+        let PolicyFeed { path, every } = config.policy.clone();
         VM.with_borrow_mut(|slot| {
             if let Some(vm) = slot {
                 vm.delivery.configure(config.delivery);
                 vm.collector = config.collector.clone();
                 vm.timeout = config.delivery.timeout;
+                vm.feed.configure(every);
+                vm.policy_path = path;
                 return Ok(());
             }
             let seed = host::random().ok_or(Missing("random_get"))?;
             let jitter = host::random().ok_or(Missing("random_get"))?;
+            let jitter = || Jitter::new(u64::from_le_bytes(jitter));
             *slot = Some(Self {
                 ids: EventIdGenerator::new(seed),
-                delivery: Delivery::new(config.delivery, Jitter::new(u64::from_le_bytes(jitter))),
+                delivery: Delivery::new(config.delivery, jitter()),
                 counters: Counters::new(),
                 metrics: None,
                 collector: config.collector.clone(),
                 timeout: config.delivery.timeout,
                 said_well: true,
+                policy: Policy::default(),
+                policy_path: path,
+                feed: Feed::new(every, jitter()),
+                generation: Generation::of(environment),
+                queue: None,
+                line: Vec::new(),
             });
             Ok(())
         })
@@ -79,12 +100,14 @@ impl Vm {
         VM.with(|slot| slot.try_borrow_mut().ok()?.as_mut().map(act))
     }
 
-    /// Puts an event into the buffer. `Ok(true)`: a batch is ready to go now.
+    /// Puts an event into the buffer, and where the access log finds it. `Ok(true)`: a batch is
+    /// ready to go now.
     #[inline]
     pub(crate) fn record(
         &mut self,
         event: &Event<'_>,
         address: Option<&AddressText>,
+        journal: bool,
     ) -> Result<bool, Full> {
         let signals = SignalsWriter {
             ip: address.and_then(AddressText::as_str),
@@ -92,9 +115,21 @@ impl Vm {
         };
         let now = host::wall_clock().ok_or(Full)?;
         let id = self.ids.next(now);
-        self.delivery.push(event.kind, &mut self.counters, |out| {
-            signals.write(id, event.kind, event.token, out);
-        })
+        let Self {
+            delivery,
+            counters,
+            line,
+            ..
+        } = self;
+        if !journal {
+            return delivery.push(event.kind, counters, |out| {
+                signals.write(id, event.kind, event.token, out);
+            });
+        }
+        line.clear();
+        signals.write(id, event.kind, event.token, line);
+        host::keep_for_journal(line.strip_suffix(b"\n").unwrap_or(line));
+        delivery.push(event.kind, counters, |out| out.extend_from_slice(line))
     }
 
     /// Says that requests bring an address of their own where the proxy was to write its own.
@@ -108,21 +143,125 @@ impl Vm {
     /// Sends what is due and hands the counters over.
     pub(crate) fn tick(&mut self, root: RootId) {
         let Some(now) = host::now() else { return };
+        if self.queue.is_none() {
+            self.announce();
+        }
         self.delivery.give_up_lost_calls(now, &mut self.counters);
         self.send_due(root, now);
+        if self.feed.is_due(now) {
+            self.ask_for_policy(root, now);
+        }
         self.report();
     }
 
-    pub(crate) fn answered(&mut self, root: RootId, call: CallId, reply: Reply) {
+    /// On the first tick, which a VM made only to try a configuration out never gets: from now on
+    /// this is the generation that others hand over to.
+    fn announce(&mut self) {
+        host::write(GENERATION_KEY, self.generation.as_bytes());
+        self.queue = host::register_queue(QUEUE);
+        self.take_over();
+    }
+
+    /// Takes what VMs before this one have left in the queue.
+    pub(crate) fn take_over(&mut self) {
+        let Some(queue) = self.queue else { return };
+        let mut events = 0;
+        while let Some(lines) = host::dequeue(queue) {
+            for line in lines.split_inclusive(|byte| *byte == b'\n') {
+                let Some(kind) = kind_of(line) else { continue };
+                match self.delivery.take_over(kind, line, &mut self.counters) {
+                    Ok(()) => events += 1,
+                    Err(Full) => spill(line),
+                }
+            }
+        }
+        if events > 0 {
+            let line = format!("kraiter: {events} events taken over from a VM that ended");
+            host::log(LogLevel::Warn, &line);
+        }
+    }
+
+    /// What came back from a call of this root's; `may_send`: more calls may follow.
+    pub(crate) fn answered(&mut self, root: RootId, call: CallId, reply: Reply, may_send: bool) {
         let Some(now) = host::now() else { return };
+        if self.feed.answered(call, now) {
+            return self.policy_answered(reply);
+        }
         let outcome = self.delivery.answered(call, reply, now, &mut self.counters);
         self.log_outcome(outcome, reply);
-        self.send_due(root, now);
+        if may_send {
+            self.send_due(root, now);
+        }
     }
 
+    pub(crate) fn has_calls(&self, root: RootId) -> bool {
+        self.delivery.has_calls(root)
+    }
+
+    /// A root ended and others go on.
     pub(crate) fn root_ended(&mut self, root: RootId) {
         self.delivery.root_ended(root);
+        self.feed.root_ended(root);
         self.report();
+    }
+
+    /// The last root ends, and with it the VM: whatever is not acknowledged leaves it.
+    pub(crate) fn end(&mut self) {
+        let newest = host::read(GENERATION_KEY);
+        let end = self.generation.ends(newest.as_deref());
+        let queue = self.queue.or_else(|| host::register_queue(QUEUE));
+        let (collector, timeout) = (&self.collector, self.timeout);
+        let mut calls = 0;
+        self.delivery.end(&mut self.counters, |batch| {
+            let queued = queue.is_some_and(|queue| host::enqueue(queue, batch.bytes()));
+            if queued && end == End::Replaced {
+                return Outcomes::HandedOver;
+            }
+            batch.lines().for_each(spill);
+            // It may still leave over a connection that is open, but nobody will hear the answer.
+            if calls < MAX_LAST_CALLS {
+                calls += 1;
+                let headers = collector.batch_headers(false);
+                host::call(&collector.cluster, &headers, batch.bytes(), timeout);
+            }
+            Outcomes::Spilled
+        });
+        self.report();
+    }
+
+    fn ask_for_policy(&mut self, root: RootId, now: Moment) {
+        let headers = (self.collector).policy_headers(&self.policy_path, self.policy.version());
+        let call = host::call(&self.collector.cluster, &headers, &[], self.timeout);
+        if call.is_none() {
+            self.counters.add(Counter::Polls(Poll::Failed), 1);
+        }
+        self.feed.asked(call, root, now, self.timeout);
+    }
+
+    fn policy_answered(&mut self, reply: Reply) {
+        let status = match reply {
+            Reply::Status { status, .. } => status,
+            Reply::Broken => 0,
+        };
+        let poll = match status {
+            304 => Poll::NotModified,
+            200 => {
+                let body = host::call_response_body(MAX_POLICY_BYTES + 1).unwrap_or_default();
+                match Policy::parse(&body) {
+                    Ok(policy) => {
+                        self.policy = policy;
+                        Poll::Changed
+                    }
+                    Err(why) => {
+                        let line = format!("kraiter: the policy is not usable: {why}");
+                        host::log(LogLevel::Error, &line);
+                        Poll::Failed
+                    }
+                }
+            }
+            _ => Poll::Failed,
+        };
+        self.counters.add(Counter::Polls(poll), 1);
     }
 
     fn send_due(&mut self, root: RootId, now: Moment) {
@@ -194,9 +333,12 @@ impl Vm {
             counters: Counter::all()
                 .map(|counter| host::counter(&counter.name()))
                 .collect(),
-            bytes: host::gauge(Gauge::BufferedBytes.name()),
-            events: host::gauge(Gauge::BufferedEvents.name()),
-            told: (0, 0),
+            gauges: [
+                Gauge::BufferedBytes,
+                Gauge::BufferedEvents,
+                Gauge::PolicyEntries,
+            ]
+            .map(|gauge| (host::gauge(gauge.name()), 0)),
         });
         for (place, count) in self.counters.take() {
             if let Some(Some(id)) = metrics.counters.get(place) {
@@ -204,15 +346,20 @@ impl Vm {
             }
         }
         let (bytes, events) = self.delivery.buffered();
-        let moved = |id: Option<MetricId>, from: usize, to: usize| {
-            // Both are far below 2^63: a VM has 4 GiB at most.
-            let change = to as i64 - from as i64;
-            if let (Some(id), 1.. | ..=-1) = (id, change) {
+        let values = [bytes, events, self.policy.entries()];
+        for ((id, told), value) in metrics.gauges.iter_mut().zip(values) {
+            // All are far below 2^63: a VM has 4 GiB at most.
+            let change = value as i64 - *told as i64;
+            if let (Some(id), 1.. | ..=-1) = (*id, change) {
                 host::add_to_metric(id, change);
             }
-        };
-        moved(metrics.bytes, metrics.told.0, bytes);
-        moved(metrics.events, metrics.told.1, events);
-        metrics.told = (bytes, events);
+            *told = value;
+        }
     }
+}
+
+/// Writes an event where `kraiter replay` finds it.
+fn spill(line: &[u8]) {
+    let text = String::from_utf8_lossy(line.trim_ascii_end());
+    host::log(LogLevel::Warn, &format!("{LOG_MARK}{text}"));
 }

@@ -28,6 +28,9 @@ fn everything_but_the_secrets_has_a_default() {
         assert_eq!(config.path_prefix, "");
         assert_eq!(config.address, AddressMode::Full);
         assert_eq!(config.address_from, AddressFrom::Connection);
+        assert!(!config.journal);
+        assert_eq!(config.policy.path, "/edge/policy");
+        assert_eq!(config.policy.every, Some(Duration::from_secs(30)));
         assert!(!config.accept_language);
         assert_eq!(config.fallback_url, None);
         assert_eq!(config.collector.cluster, "kraiter_backend");
@@ -45,7 +48,8 @@ fn everything_but_the_secrets_has_a_default() {
 fn every_field_is_read() {
     let json = format!(
         r#"{{"path_prefix":"/mail/t","keyring":"{KEYRING}","address":"truncated",
-        "accept_language":true,"address_from":"x-envoy-external-address","fallback_url":"https://shop.example/",
+        "accept_language":true,"address_from":"x-envoy-external-address",
+        "journal":true,"policy":{{"path":"/q","interval_ms":0}},"fallback_url":"https://shop.example/",
         "collector":{{"cluster":"c","authority":"a:1","path":"/p","secret":"s","timeout_ms":700}},
         "batch":{{"max_bytes":20000,"max_events":7.0,"max_age_ms":40,"buffer_bytes":70000,
         "in_flight":3,"compress":true}}}}"#
@@ -54,6 +58,12 @@ fn every_field_is_read() {
     assert_eq!(config.path_prefix, "/mail/t");
     assert_eq!(config.address, AddressMode::Truncated);
     assert_eq!(config.address_from, AddressFrom::Header);
+    assert!(config.journal);
+    let feed = PolicyFeed {
+        path: "/q".to_owned(),
+        every: None,
+    };
+    assert_eq!(config.policy, feed);
     assert!(config.accept_language);
     assert_eq!(
         config.fallback_url.unwrap().as_str(),

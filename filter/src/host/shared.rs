@@ -2,8 +2,6 @@
 
 use super::{OK, received};
 
-const CAS_MISMATCH: u32 = 8;
-
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_shared_data(
@@ -28,27 +26,17 @@ unsafe extern "C" {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueId(pub(crate) u32);
 
-/// What came of writing a value that others write, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Swap {
-    Done,
-    /// Somebody else was faster.
-    Lost,
-    /// The host does not let this filter.
-    Refused,
-}
-
-/// A shared value and its version; version 0 writes whatever is there.
-pub(crate) fn read(key: &str) -> Option<(Vec<u8>, u32)> {
+pub(crate) fn read(key: &str) -> Option<Vec<u8>> {
     let mut version = 0;
     // SAFETY: the host reads the key during the call and writes a pointer, a length and a number.
-    let value = received(|data, len| unsafe {
+    received(|data, len| unsafe {
         proxy_get_shared_data(key.as_ptr(), key.len(), data, len, &mut version)
-    });
-    value.map(|value| (value, version))
+    })
 }
 
-pub(crate) fn write(key: &str, value: &[u8], version: u32) -> Swap {
+/// Writes whatever was there before. `false`: the host does not let this filter.
+pub(crate) fn write(key: &str, value: &[u8]) -> bool {
+    const ANY_VERSION: u32 = 0;
     // SAFETY: the host reads key and value during the call.
     let status = unsafe {
         proxy_set_shared_data(
@@ -56,14 +44,10 @@ pub(crate) fn write(key: &str, value: &[u8], version: u32) -> Swap {
             key.len(),
             value.as_ptr(),
             value.len(),
-            version,
+            ANY_VERSION,
         )
     };
-    match status {
-        OK => Swap::Done,
-        CAS_MISMATCH => Swap::Lost,
-        _ => Swap::Refused,
-    }
+    status == OK
 }
 
 /// The queue of that name of this `vm_id`. Whoever registered it last is told of what comes in.
