@@ -18,6 +18,7 @@ pub mod forge;
 pub mod http;
 pub mod http_server;
 pub mod invariants;
+pub mod live_filter;
 pub mod load;
 pub mod process;
 pub mod stack;

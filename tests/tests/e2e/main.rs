@@ -25,4 +25,5 @@ mod outages;
 mod passing_on;
 mod raw_bytes;
 mod rewritten;
+mod rotation;
 mod unsubscribe;
