@@ -12,6 +12,7 @@
 )]
 
 mod address;
+mod commits;
 mod compose;
 mod counters;
 mod delivery;

@@ -118,7 +118,7 @@ fn a_batch_that_comes_again_is_known_line_by_line() {
 }
 
 /// Ends the load of a test, however the test ends.
-struct Stop<'a>(&'a AtomicBool);
+pub(crate) struct Stop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
@@ -206,7 +206,7 @@ fn a_killed_backend_loses_nothing_that_it_acknowledged() {
 }
 
 /// A stack on a Postgres of its own behind a proxy, since its port changes when it is restarted.
-fn on_own_postgres(name: &str) -> (Platform, Cluster, FaultProxy) {
+pub(crate) fn on_own_postgres(name: &str) -> (Platform, Cluster, FaultProxy) {
     let cluster = Cluster::start(Durability::Full).unwrap();
     cluster.migrated("kraiter").unwrap();
     let url = cluster.url("kraiter").unwrap();
@@ -217,7 +217,7 @@ fn on_own_postgres(name: &str) -> (Platform, Cluster, FaultProxy) {
     (Platform::with(options), cluster, proxy)
 }
 
-fn address_in(url: &str) -> std::net::SocketAddr {
+pub(crate) fn address_in(url: &str) -> std::net::SocketAddr {
     let host = url.rsplit('@').next().unwrap().split('/').next().unwrap();
     host.parse().unwrap()
 }

@@ -9,19 +9,11 @@ use kraiter_tests::live_filter::LiveFilter;
 use kraiter_tests::stack::StackOptions;
 use kraiter_tests::wait;
 
+use crate::outages::Stop;
 use crate::rewritten::{Platform, Rewritten};
 
 const HTML: &str = r#"<a href="https://shop.example/x">x</a>"#;
 const ADA: &str = "ada@example.com";
-
-/// Ends the load of a test, however the test ends.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// Opens and clicks that were answered as they should be.
 #[derive(Default)]
