@@ -24,6 +24,16 @@ struct Seen {
     accepted: AtomicU64,
     batches: Mutex<Vec<Batch>>,
     script: Mutex<VecDeque<Reaction>>,
+    policy: Mutex<Option<PolicyDocument>>,
+    /// Versions that were asked against, `None` for a first question.
+    policy_polls: Mutex<Vec<Option<String>>>,
+}
+
+/// What `GET /edge/policy` answers, unless the edge has that version already.
+#[derive(Clone, Debug)]
+pub struct PolicyDocument {
+    pub version: String,
+    pub body: Vec<u8>,
 }
 
 /// One POST to the collector, kept when lines are.
@@ -47,6 +57,8 @@ impl Collector {
             accepted: AtomicU64::new(0),
             batches: Mutex::default(),
             script: Mutex::default(),
+            policy: Mutex::default(),
+            policy_polls: Mutex::default(),
         });
         let taking = Arc::clone(&seen);
         let server = HttpServer::start(move |incoming| taking.take(incoming))?;
@@ -67,6 +79,16 @@ impl Collector {
         lock(&self.seen.script).clear();
     }
 
+    /// What the policy is from now on; before the first one there is none to be had (404).
+    pub fn set_policy(&self, policy: PolicyDocument) {
+        *lock(&self.seen.policy) = Some(policy);
+    }
+
+    /// The `if-none-match` of each question for the policy so far.
+    pub fn policy_polls(&self) -> Vec<Option<String>> {
+        lock(&self.seen.policy_polls).clone()
+    }
+
     /// Event lines in accepted batches, repeats included.
     pub fn accepted_lines(&self) -> u64 {
         self.seen.accepted.load(Ordering::SeqCst)
@@ -84,6 +106,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Seen {
     fn take(&self, incoming: Incoming) -> Reaction {
+        if incoming.method == "GET" {
+            return self.show_policy(&incoming);
+        }
         let scripted = lock(&self.script).pop_front();
         let accepted = scripted.is_none();
         let count = self.count(incoming, accepted);
@@ -96,6 +121,18 @@ impl Seen {
             status: 200,
             body: body.into_bytes(),
         }
+    }
+
+    fn show_policy(&self, incoming: &Incoming) -> Reaction {
+        let known = incoming.header("if-none-match");
+        let known = known.map(|tag| String::from_utf8_lossy(tag).into_owned());
+        lock(&self.policy_polls).push(known.clone());
+        let (status, body) = match &*lock(&self.policy) {
+            None => (404, Vec::new()),
+            Some(policy) if known == Some(format!("\"{}\"", policy.version)) => (304, Vec::new()),
+            Some(policy) => (200, policy.body.clone()),
+        };
+        Reaction::Answer { status, body }
     }
 
     fn count(&self, incoming: Incoming, accepted: bool) -> u64 {

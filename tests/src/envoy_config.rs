@@ -98,6 +98,15 @@ impl EnvoyConfig {
         name.ok_or_else(|| self.lacks("a file name of the filter's code"))
     }
 
+    /// The file that the journal goes to.
+    pub fn journal(&mut self, file: &Path) -> Outcome<()> {
+        let lacks = self.lacks("a journal among the access logs");
+        let manager = self.connection_manager()?;
+        let path = manager.pointer_mut("/access_log/0/typed_config/path");
+        *path.ok_or(lacks)? = json!(file);
+        Ok(())
+    }
+
     fn wasm_code(&mut self) -> Outcome<&mut Value> {
         let path = self.path.clone();
         find(&mut self.json, &|value| value.get("vm_config").is_some())

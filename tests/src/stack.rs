@@ -127,6 +127,7 @@ impl Stack {
             .map_or(backend.address(), FaultProxy::address);
         config.backend(collector)?;
         config.filter_file(&artifacts::filter()?)?;
+        config.journal(&options.folder.join("events.ndjson"))?;
         (options.edit)(&mut config)?;
         let envoy_options = EnvoyOptions {
             config,

@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 
 pub(crate) const SECRET: &str = "only-the-edge-knows";
 
+/// The journal's file in the folder of a test.
+pub(crate) const JOURNAL: &str = "events.ndjson";
+
 pub(crate) struct Edge {
     pub(crate) envoy: Envoy,
     pub(crate) collector: Collector,
@@ -103,13 +106,15 @@ pub(crate) fn options(
     config.backend(collector.address()).unwrap();
     config.filter_file(&artifacts::filter().unwrap()).unwrap();
     config.set("batch", json!({"max_age_ms": 50})).unwrap();
+    let folder = test_folder(name).unwrap();
+    config.journal(&folder.join(JOURNAL)).unwrap();
     edit(&mut config).unwrap();
     EnvoyOptions {
         config,
         keyring: forge.keyring(),
         ingest_secret: SECRET.to_owned(),
         workers: 1,
-        folder: test_folder(name).unwrap(),
+        folder,
         name: "envoy".to_owned(),
         core: None,
     }
