@@ -147,7 +147,7 @@ impl Run<'_> {
                 ..FileReport::default()
             },
         };
-        let outcome = reading.to_the_end(self, follow);
+        let outcome = reading.read_on(self, follow);
         let report = reading.report;
         match self.reports.iter_mut().find(|known| known.file == path) {
             Some(known) => {
@@ -195,7 +195,7 @@ enum Rest {
 }
 
 impl Reading<'_> {
-    fn to_the_end(&mut self, run: &Run<'_>, follow: bool) -> Result<(), ReplayError> {
+    fn read_on(&mut self, run: &Run<'_>, follow: bool) -> Result<(), ReplayError> {
         let mut quiet_since = None;
         while !run.stop.is_set() {
             let start = self.lines.offset();

@@ -26,21 +26,21 @@ const MAX_ANSWER_BYTES: u64 = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SenderError {
     #[error("{url} is not usable: {problem}")]
-    Unusable { url: Url, problem: String },
+    Unusable { url: String, problem: String },
     #[error(
         "{url} does not know this ingest secret (401); give the backend's own, see \
          kraiter replay --help"
     )]
-    Unauthorized { url: Url },
+    Unauthorized { url: String },
     #[error("{url} answered {status}: {answer}")]
     Refused {
-        url: Url,
+        url: String,
         status: u16,
         answer: String,
     },
     #[error("{url} took nothing for {seconds} s; the last attempt: {last}")]
     GaveUp {
-        url: Url,
+        url: String,
         seconds: u64,
         last: String,
     },
@@ -85,7 +85,7 @@ impl Sender {
         let path = format!("{}/ingest", url.path().trim_end_matches('/'));
         url.set_path(&path);
         let unusable = |problem: String| SenderError::Unusable {
-            url: backend.clone(),
+            url: backend.to_string(),
             problem,
         };
         let mut config = Agent::config_builder()
@@ -128,7 +128,7 @@ impl Sender {
                 .is_some_and(|patience| start.elapsed() >= patience)
             {
                 return Err(SenderError::GaveUp {
-                    url: self.url.clone(),
+                    url: self.url.to_string(),
                     seconds: start.elapsed().as_secs(),
                     last,
                 });
@@ -166,10 +166,11 @@ impl Sender {
             .map_or(lines.len(), |at| at + 1);
         let (first, second) = lines.split_at_checked(cut).unwrap_or((lines, &[]));
         if second.is_empty() {
-            let mut posted = Posted::default();
-            posted.rejected = 1;
-            posted.reasons.insert("too_large".to_owned(), 1);
-            return Ok(posted);
+            return Ok(Posted {
+                rejected: 1,
+                reasons: [("too_large".to_owned(), 1)].into(),
+                ..Posted::default()
+            });
         }
         let mut posted = self.post(first, stop, note)?;
         posted.add(&self.post(second, stop, note)?);
@@ -208,7 +209,7 @@ impl Sender {
                 (Ok(_), Err(_)) => Err(self.refused(status, text)),
             },
             401 => Err(SenderError::Unauthorized {
-                url: self.url.clone(),
+                url: self.url.to_string(),
             }),
             413 => Ok(Attempt::TooLarge),
             408 | 425 | 429 | 500..=599 => {
@@ -221,7 +222,7 @@ impl Sender {
 
     fn refused(&self, status: u16, answer: String) -> SenderError {
         SenderError::Refused {
-            url: self.url.clone(),
+            url: self.url.to_string(),
             status,
             answer,
         }
