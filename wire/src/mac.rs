@@ -50,10 +50,28 @@ impl KeyedMac {
     }
 
     pub(crate) fn digest(&self, message: &[u8]) -> Digest {
+        let (whole, rest) = message.as_chunks::<BLOCK_BYTES>();
         let mut state = self.inner;
-        let (blocks, rest) = message.as_chunks::<BLOCK_BYTES>();
-        compress256(&mut state, blocks);
+        compress256(&mut state, whole);
         finish(&mut state, rest, message.len());
+        let inner = bytes_of(&state);
+        state = self.outer;
+        finish(&mut state, &inner, inner.len());
+        bytes_of(&state)
+    }
+
+    /// The same for a message that can be padded where it is; it is there again afterwards.
+    pub(crate) fn digest_in_place(&self, message: &mut Vec<u8>) -> Digest {
+        let bytes = message.len();
+        message.push(MARK);
+        message.resize(
+            (bytes + PADDING_BYTES).next_multiple_of(BLOCK_BYTES) - LENGTH_BYTES,
+            0,
+        );
+        message.extend(bits_hashed(bytes).to_be_bytes());
+        let mut state = self.inner;
+        compress256(&mut state, message.as_chunks::<BLOCK_BYTES>().0);
+        message.truncate(bytes);
         let inner = bytes_of(&state);
         state = self.outer;
         finish(&mut state, &inner, inner.len());
@@ -61,22 +79,34 @@ impl KeyedMac {
     }
 }
 
-/// Hashes the last bytes with their padding; the key's block counts towards the length.
+/// Follows the last byte of a message.
+const MARK: u8 = 0x80;
+const LENGTH_BYTES: usize = 8;
+const PADDING_BYTES: usize = 1 + LENGTH_BYTES;
+
+/// The key's block counts as well.
+fn bits_hashed(message_bytes: usize) -> u64 {
+    8 * (BLOCK_BYTES as u64 + message_bytes as u64)
+}
+
+/// Hashes the last bytes, fewer than a block, with their padding.
 fn finish(state: &mut State, rest: &[u8], message_bytes: usize) {
     let mut tail = [[0; BLOCK_BYTES]; 2];
-    let bits = 8 * (BLOCK_BYTES as u64 + message_bytes as u64);
-    // The mark and the length take nine bytes.
-    let used = if rest.len() + 9 <= BLOCK_BYTES { 1 } else { 2 };
-    let padded = tail.as_flattened_mut();
-    for (to, from) in padded.iter_mut().zip(rest) {
-        *to = *from;
+    let used = if rest.len() + PADDING_BYTES <= BLOCK_BYTES {
+        1
+    } else {
+        2
+    };
+    let bytes = tail.as_flattened_mut();
+    if let Some(to) = bytes.get_mut(..rest.len()) {
+        to.copy_from_slice(rest);
     }
-    if let Some(mark) = padded.get_mut(rest.len()) {
-        *mark = 0x80;
+    if let Some(mark) = bytes.get_mut(rest.len()) {
+        *mark = MARK;
     }
     let end = used * BLOCK_BYTES;
-    if let Some(length) = padded.get_mut(end - 8..end) {
-        length.copy_from_slice(&bits.to_be_bytes());
+    if let Some(length) = bytes.get_mut(end - LENGTH_BYTES..end) {
+        length.copy_from_slice(&bits_hashed(message_bytes).to_be_bytes());
     }
     compress256(state, tail.get(..used).unwrap_or_default());
 }
@@ -106,7 +136,11 @@ mod tests {
             let mut reference = <Hmac<Sha256> as KeyInit>::new_from_slice(&key).unwrap();
             reference.update(&message);
             let reference: Digest = reference.finalize().into_bytes().into();
-            prop_assert_eq!(KeyedMac::new(&key).digest(&message), reference);
+            let mac = KeyedMac::new(&key);
+            prop_assert_eq!(mac.digest(&message), reference);
+            let mut in_place = message.clone();
+            prop_assert_eq!(mac.digest_in_place(&mut in_place), reference);
+            prop_assert_eq!(in_place, message);
         }
     }
 
@@ -118,7 +152,13 @@ mod tests {
             let mut reference = <Hmac<Sha256> as KeyInit>::new_from_slice(&key).unwrap();
             reference.update(&message);
             let reference: Digest = reference.finalize().into_bytes().into();
-            assert_eq!(KeyedMac::new(&key).digest(&message), reference, "{length}");
+            let mac = KeyedMac::new(&key);
+            assert_eq!(mac.digest(&message), reference, "{length}");
+            assert_eq!(
+                mac.digest_in_place(&mut message.clone()),
+                reference,
+                "{length}"
+            );
         }
     }
 }

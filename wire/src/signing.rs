@@ -55,21 +55,29 @@ pub struct MailSigner<'s> {
     claims: Vec<u8>,
 }
 
+/// Working memory of a signer, kept from one link to the next.
+#[derive(Default)]
+pub struct SigningScratch {
+    token: Vec<u8>,
+    text: Vec<u8>,
+}
+
 impl MailSigner<'_> {
-    /// Appends the token for one link to `out`. `scratch` is reused between calls.
-    pub fn sign(&self, link: &Link<'_>, scratch: &mut Vec<u8>, out: &mut String) {
-        scratch.clear();
-        scratch.extend_from_slice(&self.claims);
-        write_link(link, scratch);
-        let mac = self.mac.digest(scratch);
-        scratch.extend(mac.iter().take(MAC_BYTES));
-        base64url::encode(scratch, out);
+    /// Appends the token for one link to `out`.
+    pub fn sign(&self, link: &Link<'_>, scratch: &mut SigningScratch, out: &mut String) {
+        let SigningScratch { token, text } = scratch;
+        token.clear();
+        token.extend_from_slice(&self.claims);
+        write_link(link, token);
+        let mac = self.mac.digest_in_place(token);
+        token.extend(mac.iter().take(MAC_BYTES));
+        base64url::encode(token, text, out);
     }
 
     /// The token for one link, on its own.
     pub fn token(&self, link: &Link<'_>) -> String {
         let mut token = String::new();
-        self.sign(link, &mut Vec::new(), &mut token);
+        self.sign(link, &mut SigningScratch::default(), &mut token);
         token
     }
 }

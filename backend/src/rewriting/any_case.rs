@@ -9,31 +9,12 @@ use std::ops::Range;
 /// Bytes that are compared before the first look at the result.
 const STRETCH: usize = 1024;
 
-/// The letters that may stand in each place of a word, in lower case.
-pub(super) type Word<const N: usize> = [(u8, u8); N];
-
-/// One word.
-pub(super) const fn word<const N: usize>(letters: &[u8; N]) -> Word<N> {
-    let mut word = [(0, 0); N];
-    let mut at = 0;
-    while at < N {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "in range, and evaluated by the compiler"
-        )]
-        {
-            word[at] = (letters[at], letters[at]);
-        }
-        at += 1;
-    }
-    word
-}
-
-/// The stretches in which `word` may start, in ascending order. What stands next to the letters
-/// in ASCII may be taken for them, so this only says where to look.
+/// The stretches in which a word may start, in ascending order. `matches` says so of the bytes in
+/// one place; it compares them, made [`lower`], without a branch. Few bytes are enough, since this
+/// only says where to look.
 pub(super) fn stretches<const N: usize>(
     text: &[u8],
-    word: Word<N>,
+    matches: impl Fn(&[u8; N]) -> bool + Copy,
 ) -> impl Iterator<Item = Range<usize>> {
     let starts = (text.len() + 1).saturating_sub(N);
     (0..starts)
@@ -41,21 +22,20 @@ pub(super) fn stretches<const N: usize>(
         .map(move |start| start..(start + STRETCH).min(starts))
         .filter(move |stretch| {
             let bytes = text.get(stretch.start..stretch.end + N - 1);
-            bytes.is_some_and(|bytes| may_hold(bytes, word))
+            bytes.is_some_and(|bytes| matches_anywhere(bytes, matches))
         })
 }
 
-/// Whether `word` may start in any place of `text`.
-pub(super) fn may_hold<const N: usize>(text: &[u8], word: Word<N>) -> bool {
-    let matches = |window: &[u8; N]| {
-        let letters = window.iter().zip(word);
-        letters.fold(true, |all, (byte, (one, other))| {
-            let byte = byte | 0x20;
-            all & ((byte == one) | (byte == other))
-        })
-    };
+#[inline]
+fn matches_anywhere<const N: usize>(text: &[u8], matches: impl Fn(&[u8; N]) -> bool) -> bool {
     let windows = text.array_windows::<N>();
     windows.fold(false, |any, window| any | matches(window))
+}
+
+/// A letter in lower case. What stands next to the letters in ASCII is taken for them.
+#[inline]
+pub(super) fn lower(byte: u8) -> u8 {
+    byte | 0x20
 }
 
 #[cfg(test)]
@@ -64,14 +44,14 @@ mod tests {
 
     #[test]
     fn a_word_is_found_wherever_it_starts() {
-        const HREF: Word<4> = word(b"href");
+        let href = |window: &[u8; 4]| window.eq_ignore_ascii_case(b"href");
         for at in 0..3 * STRETCH {
             let mut text = vec![b'.'; 3 * STRETCH + 3];
-            assert_eq!(stretches(&text, HREF).count(), 0);
+            assert_eq!(stretches(&text, href).count(), 0);
             for (to, from) in text.iter_mut().skip(at).zip(*b"HrEf") {
                 *to = from;
             }
-            let found: Vec<_> = stretches(&text, HREF).collect();
+            let found: Vec<_> = stretches(&text, href).collect();
             assert_eq!(found.len(), 1, "{at}");
             assert!(found[0].contains(&at), "{at}");
         }
@@ -80,8 +60,8 @@ mod tests {
     #[test]
     fn what_is_shorter_than_the_word_does_not_hold_it() {
         for text in ["", "h", "hre"] {
-            assert_eq!(stretches(text.as_bytes(), word(b"href")).count(), 0);
-            assert!(!may_hold(text.as_bytes(), word(b"href")));
+            let stretches = stretches(text.as_bytes(), |_: &[u8; 4]| true);
+            assert_eq!(stretches.count(), 0);
         }
     }
 }

@@ -5,18 +5,22 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use super::any_case::{self, Word};
+use super::any_case::{self, lower};
 
-const HREF: Word<4> = any_case::word(b"href");
+#[inline]
+fn is_like_href(&[first, _, third, last]: &[u8; 4]) -> bool {
+    (lower(first) == b'h') & (lower(third) == b'e') & (lower(last) == b'f')
+}
 
 const OPENING: &[u8] = b"<!--[if";
+const DASHES: &[u8] = b"--";
 
 /// Where conditional comments that hold an `href` would start and end, if they are comments at
 /// all: the same bytes may stand in an attribute or a style sheet, which only the tokenizer
 /// knows. In ascending order of start; they may overlap.
 pub(super) fn candidates(html: &[u8]) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
-    let closings = Closings::new();
+    let dashes = memmem::Finder::new(DASHES);
     // The end of the comment looked at last, and where its last `href` starts.
     let mut end = 0;
     let mut last_href = None;
@@ -26,7 +30,7 @@ pub(super) fn candidates(html: &[u8]) -> Vec<Range<usize>> {
             continue;
         }
         if start >= end {
-            end = start + closings.comment_bytes(rest);
+            end = start + comment_bytes(&dashes, rest);
             last_href = html.get(start..end).and_then(find_last_href);
             last_href = last_href.map(|at| start + at);
         }
@@ -51,31 +55,27 @@ pub(super) fn inside(html: &[u8], comment: Range<usize>) -> Option<Range<usize>>
     Some(comment.start + opened..comment.start + opened + closed)
 }
 
-/// The two ways in which a comment ends (HTML, section 13.2.5.51 and following).
-struct Closings {
-    usual: memmem::Finder<'static>,
-    odd: memmem::Finder<'static>,
-}
-
-impl Closings {
-    fn new() -> Self {
-        Self {
-            usual: memmem::Finder::new(b"-->"),
-            odd: memmem::Finder::new(b"--!>"),
+/// Length of the comment `text` starts with, all of `text` if it is never closed. There are two
+/// ways in which a comment ends (HTML, section 13.2.5.51 and following).
+fn comment_bytes(dashes: &memmem::Finder<'_>, text: &[u8]) -> usize {
+    let mut from = 0;
+    loop {
+        let rest = text.get(from..).unwrap_or_default();
+        let Some(at) = dashes.find(rest).map(|at| from + at + DASHES.len()) else {
+            return text.len();
+        };
+        match text.get(at..) {
+            Some([b'>', ..]) => return at + 1,
+            Some([b'!', b'>', ..]) => return at + 2,
+            // A third dash may start the pair that counts.
+            _ => from = at - 1,
         }
-    }
-
-    /// Length of the comment `text` starts with, all of `text` if it is never closed.
-    fn comment_bytes(&self, text: &[u8]) -> usize {
-        let usual = self.usual.find(text).map_or(text.len(), |at| at + 3);
-        let before = text.get(..usual).unwrap_or_default();
-        self.odd.find(before).map_or(usual, |at| at + 4)
     }
 }
 
 /// Where the last `href` of `text` starts.
 fn find_last_href(text: &[u8]) -> Option<usize> {
-    any_case::stretches(text, HREF).next()?;
+    any_case::stretches(text, is_like_href).next()?;
     memchr::memrchr2_iter(b'f', b'F', text)
         .filter_map(|at| at.checked_sub(3))
         .find(|&start| {
@@ -85,7 +85,7 @@ fn find_last_href(text: &[u8]) -> Option<usize> {
 }
 
 pub(super) fn may_hold_href(text: &[u8]) -> bool {
-    any_case::stretches(text, HREF).next().is_some()
+    any_case::stretches(text, is_like_href).next().is_some()
 }
 
 /// Where the last `<![endif]` of `text` starts.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::any_case::{self, Word};
+use super::any_case::{self, lower};
 
 /// Name, and the value it must have if any will not do.
 const NO_TRACK: [(&str, Option<&str>); 10] = [
@@ -24,8 +24,13 @@ pub(super) const UNSUBSCRIBE: &[u8] = b"data-kraiter-unsubscribe";
 /// One of these is in each name above, up to its last `k`.
 const PARTS: [&[u8]; 4] = [b"no-track", b"disable-track", b"clicktrack", b"skip-click"];
 
-/// How each of the parts ends: `rack` or `lick`.
-const ENDS: Word<4> = [(b'r', b'l'), (b'a', b'i'), (b'c', b'c'), (b'k', b'k')];
+/// Whether it is like the end of each of the parts, `rack` or `lick`.
+#[inline]
+fn is_like_an_end(&[first, _, third, last]: &[u8; 4]) -> bool {
+    ((lower(first) == b'r') | (lower(first) == b'l'))
+        & (lower(third) == b'c')
+        & (lower(last) == b'k')
+}
 
 pub(super) fn is_no_track(name: &[u8], value: &[u8]) -> bool {
     NO_TRACK.iter().any(|(marker, wanted)| {
@@ -49,11 +54,11 @@ pub(super) fn occurrences(html: &[u8]) -> Vec<usize> {
         })
     };
     let last_letters = |starts: Range<usize>| {
-        let letters = starts.start + ENDS.len() - 1..starts.end + ENDS.len() - 1;
+        let letters = starts.start + 3..starts.end + 3;
         let stretch = html.get(letters.clone()).unwrap_or_default();
         memchr::memchr2_iter(b'k', b'K', stretch).map(move |at| letters.start + at)
     };
-    any_case::stretches(html, ENDS)
+    any_case::stretches(html, is_like_an_end)
         .flat_map(last_letters)
         .filter(ends_a_part)
         .collect()

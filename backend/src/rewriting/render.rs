@@ -1,7 +1,7 @@
 //! A plan for one recipient: copying and signing.
 
 use kraiter_wire::{
-    ContactId, Day, Destination, Link, LinkIndex, MailSigner, SendId, TenantSigner,
+    ContactId, Day, Destination, Link, LinkIndex, MailSigner, SendId, SigningScratch, TenantSigner,
 };
 
 use super::TrackingBase;
@@ -29,7 +29,7 @@ pub struct Recipient<'r> {
 /// Working memory that is kept from one recipient to the next.
 #[derive(Default)]
 pub struct Scratch {
-    token: Vec<u8>,
+    signing: SigningScratch,
 }
 
 /// A recipient's copy of a mail.
@@ -55,7 +55,7 @@ impl Recipient<'_> {
         url.push_str(base.as_str());
         url.push_str("/u/");
         self.signer()
-            .sign(&Link::Unsubscribe, &mut scratch.token, &mut url);
+            .sign(&Link::Unsubscribe, &mut scratch.signing, &mut url);
         url
     }
 
@@ -156,7 +156,7 @@ impl Writer<'_> {
     fn sign(&mut self, path: &str, link: &Link<'_>, out: &mut String) {
         out.push_str(self.plan.base.as_str());
         out.push_str(path);
-        self.signer.sign(link, &mut self.scratch.token, out);
+        self.signer.sign(link, &mut self.scratch.signing, out);
     }
 
     fn pixel(&mut self, out: &mut String) {
