@@ -20,6 +20,7 @@ mod edge_alone;
 mod filter_settings;
 mod forgery;
 mod ingest;
+mod killed_envoy;
 mod mail;
 mod make_run;
 mod outages;
