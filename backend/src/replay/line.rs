@@ -116,7 +116,7 @@ mod tests {
         assert!(read("{\"id\":\"0199").contains("not a JSON object"));
         assert!(read("0000-000000000000\",\"k\":\"o\"}").contains("it begins with"));
         assert!(read(&EVENT.replace("\"o\"", "\"x\"")).contains("k is"));
-        assert!(read("kraiter-event: ").contains("not a JSON object"));
+        assert!(read("kraiter-event: x").contains("not a JSON object"));
         assert!(read("\0\0\0").contains("it begins with"));
         let torn = format!("torn {}", EVENT.len());
         assert_eq!(read(&format!("{}{EVENT}", &EVENT[..30])), torn);

@@ -12,6 +12,7 @@
 )]
 
 mod address;
+mod blocks;
 mod commits;
 mod compose;
 mod counters;
