@@ -62,6 +62,12 @@ pub fn answer_only_filter() -> Outcome<PathBuf> {
     present(filter_dir()?.join("examples/answer_only.wasm"), remedy)
 }
 
+/// The filter with a switch that ends its VM.
+pub fn trapping_filter() -> Outcome<PathBuf> {
+    let remedy = "`make test` builds it";
+    present(filter_dir()?.join("examples/trapping.wasm"), remedy)
+}
+
 /// Envoy as the setup installed it, or as it is on the PATH.
 pub fn envoy() -> Outcome<PathBuf> {
     if let Some(path) = config::envoy_binary() {

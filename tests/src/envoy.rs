@@ -152,13 +152,9 @@ impl Envoy {
         }
     }
 
-    /// Events that were taken and neither delivered nor dropped yet.
+    /// Events that were taken and are not out of the edge yet.
     fn undelivered(&self) -> Outcome<u64> {
-        let text = self.prometheus()?;
-        let of = |result| sum_of(&text, "kraiter_events", &[("result", result)]);
-        let refused = [("result", "dropped"), ("reason", "full")];
-        let dropped = of("dropped") - sum_of(&text, "kraiter_events", &refused);
-        Ok(of("accepted").saturating_sub(of("delivered") + dropped))
+        self.metric("kraiter_buffered_events", &[])
     }
 }
 

@@ -98,6 +98,25 @@ impl EnvoyConfig {
         name.ok_or_else(|| self.lacks("a file name of the filter's code"))
     }
 
+    /// Lets the edge speak TLS as the shipped example says, with the two files in `folder`.
+    pub fn speak_tls(&mut self, folder: &Path) -> Outcome<()> {
+        let example = Self::read(&artifacts::project_root().join("envoy/tls.yaml"))?;
+        let mut tls = example.json;
+        let context = "/transport_socket/typed_config/common_tls_context/tls_certificates/0";
+        if let Some(certificate) = tls.pointer_mut(context) {
+            *certificate = json!({
+                "certificate_chain": {"filename": folder.join("tls.crt")},
+                "private_key": {"filename": folder.join("tls.key")},
+                "watched_directory": {"path": folder},
+            });
+        }
+        let chain = self.at("/static_resources/listeners/0/filter_chains/0")?;
+        if let (Some(chain), Value::Object(tls)) = (chain.as_object_mut(), tls) {
+            chain.extend(tls);
+        }
+        Ok(())
+    }
+
     /// The file that the journal goes to.
     pub fn journal(&mut self, file: &Path) -> Outcome<()> {
         let lacks = self.lacks("a journal among the access logs");

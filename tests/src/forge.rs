@@ -16,8 +16,13 @@ pub struct Forge {
 impl Forge {
     /// `None` when `tenant` is 0, which is no tenant.
     pub fn new(secret: [u8; 32], tenant: u32) -> Option<Self> {
+        Self::with_key(1, secret, tenant)
+    }
+
+    /// As after a rotation to another key id. `None` when `key` or `tenant` is 0.
+    pub fn with_key(key: u8, secret: [u8; 32], tenant: u32) -> Option<Self> {
         let secret = Secret::from_bytes(secret);
-        let key = KeyId::new(1)?;
+        let key = KeyId::new(key)?;
         Some(Self {
             signer: TenantSigner::new(key, &secret, TenantId::new(tenant)?),
             keyring: Keyring::new([(key, secret)]).ok()?,

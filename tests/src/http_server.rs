@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::http::{Framing, read_chunks, read_exactly, read_headers, read_line};
 use crate::trouble::{Outcome, Trouble};
@@ -37,6 +38,10 @@ pub enum Reaction {
     Close,
     /// Promises a body and closes after a part of it.
     CloseMidBody,
+    /// Writes these bytes, whatever they are, and closes.
+    Raw(Vec<u8>),
+    /// Does the other thing, but later.
+    After(Duration, Box<Self>),
 }
 
 /// Runs until it is dropped.
@@ -87,7 +92,17 @@ fn serve(stream: TcpStream, react: &(impl Fn(Incoming) -> Reaction + ?Sized)) ->
     let mut out = stream.try_clone()?;
     let mut input = BufReader::with_capacity(64 * 1024, stream);
     while let Some(incoming) = read_request(&mut input)? {
-        match react(incoming) {
+        let mut reaction = react(incoming);
+        while let Reaction::After(wait, then) = reaction {
+            std::thread::sleep(wait);
+            reaction = *then;
+        }
+        match reaction {
+            Reaction::After(..) => break,
+            Reaction::Raw(bytes) => {
+                out.write_all(&bytes)?;
+                break;
+            }
             Reaction::Answer { status, body } => out.write_all(&answer(status, &body))?,
             Reaction::Close => break,
             Reaction::CloseMidBody => {

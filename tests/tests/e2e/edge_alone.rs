@@ -1,6 +1,12 @@
 //! An Envoy with the filter that delivers to a collector of the test's: what leaves the edge, to
 //! the byte.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
 use kraiter_tests::artifacts;
 use kraiter_tests::collector::{Batch, Collector, Keep};
 use kraiter_tests::envoy::{Envoy, EnvoyOptions};
@@ -70,6 +76,55 @@ impl Edge {
         let accepted = batches.iter().filter(|batch| batch.accepted);
         accepted.flat_map(lines_of).collect()
     }
+}
+
+/// A token of a path of the forge's.
+pub(crate) fn token_in(path: &str) -> String {
+    path[3..].trim_end_matches(".gif").to_owned()
+}
+
+/// The tokens of events: each request of a test has its own, so these say which ones were kept.
+pub(crate) fn tokens<'a>(lines: impl IntoIterator<Item = &'a Value>) -> BTreeSet<String> {
+    let token = |line: &Value| line["t"].as_str().unwrap().to_owned();
+    lines.into_iter().map(token).collect()
+}
+
+/// The lines of a file that `mark` stands before, as events. A last line cut short is left out.
+pub(crate) fn events_in(file: &Path, mark: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let marked = |line: &str| Some(line.split_once(mark)?.1.to_owned());
+    let lines = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    lines
+        .filter_map(marked)
+        .map(|line| serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}")))
+        .collect()
+}
+
+/// What an edge that ends writes before an event in its log.
+pub(crate) const LOG_MARK: &str = "kraiter-event: ";
+
+/// Opens mails one after another, each of a send of its own, until told to stop. Gives the token of
+/// each and when it was answered; an answer that is no pixel fails the test.
+pub(crate) fn keep_opening(
+    edge: SocketAddr,
+    forge: &Forge,
+    name: &str,
+    stop: &AtomicBool,
+) -> Vec<(String, Instant)> {
+    let mut answered = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let path = forge.pixel(&format!("{name}-{}", answered.len())).unwrap();
+        match Request::get(path.as_str()).send(edge) {
+            Ok(answer) => assert_eq!((answer.status, answer.body.len()), (200, 43)),
+            // The edge was ended on purpose: this one was not answered, so it need not count.
+            Err(_) if stop.load(Ordering::Relaxed) => break,
+            Err(error) => panic!("{path}: {error}"),
+        }
+        answered.push((token_in(&path), Instant::now()));
+    }
+    answered
 }
 
 impl Drop for Edge {

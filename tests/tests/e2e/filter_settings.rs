@@ -83,7 +83,7 @@ fn secrets_reach_the_filter_by_environment_and_stand_in_no_dump() {
 }
 
 /// Takes the listener out into a file that Envoy watches.
-fn listener_in_a_file(options: &mut EnvoyOptions) -> (std::path::PathBuf, Value) {
+pub(crate) fn listener_in_a_file(options: &mut EnvoyOptions) -> (std::path::PathBuf, Value) {
     let file = options.folder.join("listeners.json");
     let config = options.config.json_mut();
     let mut listener = config["static_resources"]["listeners"][0].take();
@@ -97,7 +97,7 @@ fn listener_in_a_file(options: &mut EnvoyOptions) -> (std::path::PathBuf, Value)
 }
 
 /// Envoy notices a file that is moved into place.
-fn put(file: &Path, version: &str, listener: &Value) {
+pub(crate) fn put(file: &Path, version: &str, listener: &Value) {
     let new = file.with_extension("new");
     let text = json!({"version_info": version, "resources": [listener]}).to_string();
     std::fs::write(&new, text).unwrap();

@@ -12,21 +12,28 @@
 )]
 
 mod address;
+mod attacks;
 mod blocks;
+mod collector_faults;
 mod commits;
 mod compose;
 mod counters;
 mod delivery;
 mod edge_alone;
+mod endings;
 mod filter_settings;
 mod forgery;
 mod ingest;
+mod journal;
 mod killed_envoy;
 mod mail;
 mod make_run;
 mod outages;
 mod passing_on;
+mod policy;
 mod raw_bytes;
+mod replacements;
 mod rewritten;
 mod rotation;
 mod unsubscribe;
+mod vm_away;
