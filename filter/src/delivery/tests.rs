@@ -94,16 +94,55 @@ impl Edge {
         self.counters.get(Counter::Events(kind, event))
     }
 
+    /// Another VM takes this one's place and its events. Gives those that find no room there, which
+    /// go into the log.
+    fn replace(&mut self) -> Vec<Vec<u8>> {
+        let mut queue: Vec<(Kind, Vec<u8>)> = Vec::new();
+        self.delivery.end(&mut self.counters, |batch| {
+            let lines = batch.lines().map(<[u8]>::to_vec);
+            queue.extend(batch.kinds().zip(lines));
+            Event::HandedOver
+        });
+        self.kept_promise();
+        self.begin_anew();
+        let mut no_room = Vec::new();
+        for (kind, line) in queue {
+            let taken = (self.delivery).take_over(kind, &line, &mut self.counters);
+            if taken.is_err() {
+                no_room.push(line);
+            }
+        }
+        no_room
+    }
+
+    /// The process ends; gives what went into the log. What follows is another process.
+    fn exit(&mut self) -> Vec<Vec<u8>> {
+        let mut spilled = Vec::new();
+        self.delivery.end(&mut self.counters, |batch| {
+            spilled.extend(batch.lines().map(<[u8]>::to_vec));
+            Event::Spilled
+        });
+        assert_eq!(self.delivery.buffered(), (0, 0));
+        self.begin_anew();
+        spilled
+    }
+
+    fn begin_anew(&mut self) {
+        self.delivery = Delivery::new(LIMITS, Jitter::new(8));
+        self.calls.clear();
+    }
+
     fn kept_promise(&self) {
         let sum = |event| -> u64 {
             let kinds = [Kind::Open, Kind::Click, Kind::Unsubscribe];
             kinds.into_iter().map(|kind| self.count(kind, event)).sum()
         };
         let dropped = sum(Event::Rejected) + sum(Event::TooLarge);
+        let left = sum(Event::Spilled) + sum(Event::HandedOver);
         let (bytes, buffered) = self.delivery.buffered();
         assert_eq!(
-            sum(Event::Accepted),
-            sum(Event::Delivered) + dropped + buffered as u64
+            sum(Event::Accepted) + sum(Event::TakenOver),
+            sum(Event::Delivered) + dropped + left + buffered as u64
         );
         assert!(bytes <= LIMITS.batch.buffer_bytes);
         assert!(self.delivery.in_flight.len() <= LIMITS.in_flight);
@@ -321,6 +360,9 @@ enum Step {
     Refuse,
     RootEnds,
     Configure,
+    /// The VM ends and another takes over, or nobody does.
+    Replace,
+    Exit,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -342,14 +384,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Refuse),
         1 => Just(Step::RootEnds),
         1 => Just(Step::Configure),
+        1 => prop::sample::select(vec![Step::Replace, Step::Exit]),
     ]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Whatever happens, every accepted line is delivered to the byte, dropped and counted, or
-    /// still here; and once the collector is well again everything that is here arrives.
+    /// Whatever happens, every accepted line is delivered to the byte, dropped and counted, in the
+    /// log, with another VM, or still here; and once the collector is well again everything that is here arrives.
     #[test]
     fn every_accepted_event_is_accounted_for(steps in prop::collection::vec(step(), 1..200)) {
         let mut edge = Edge::new();
@@ -395,6 +438,8 @@ proptest! {
                     edge.calls.clear();
                 }
                 Step::Configure => edge.delivery.configure(LIMITS),
+                Step::Replace => gone.extend(edge.replace()),
+                Step::Exit => gone.extend(edge.exit()),
             }
             edge.kept_promise();
         }
