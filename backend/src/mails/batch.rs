@@ -13,6 +13,7 @@ use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 
 use super::http::RewriteOptions;
+use super::large::LargeMail;
 use super::rewrite::{Addressee, ReadyMail, Rewriter, address};
 use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
@@ -73,7 +74,7 @@ pub(super) struct Batch {
     options: Options,
     shared: Shared,
     /// The shared mail, if the first line has one.
-    mail: Option<ReadyMail>,
+    mail: Option<Arc<ReadyMail>>,
     lines: Lines,
 }
 
@@ -81,7 +82,7 @@ pub(super) struct Batch {
 struct Ready {
     send: NewSend,
     /// Its own mail, where it is not the shared one.
-    own: Option<ReadyMail>,
+    own: Option<Arc<ReadyMail>>,
 }
 
 impl Batch {
@@ -101,7 +102,7 @@ impl Batch {
         let html = shared.html.take();
         let read = |html| {
             let (text, own) = (shared.text.clone(), shared.list_unsubscribe.clone());
-            ReadyMail::read(html, text, own, &options, &base)
+            ReadyMail::read(html, text, own, &options, &base).map(Arc::new)
         };
         let mail = html.map(read).transpose()?;
         Ok(Self {
@@ -126,7 +127,15 @@ impl Batch {
                 let settings = &self.tenant.settings;
                 let mut rewriter = Rewriter::new(&backend, self.tenant.id, settings, &self.base)?;
                 let mut chunk = BytesMut::new();
-                for (recipient, addressee) in group.iter().zip(addressees) {
+                for (recipient, mut addressee) in group.iter().zip(addressees) {
+                    if let Some(large) = self.large(&backend, recipient, &mut addressee) {
+                        for await piece in large.pieces() {
+                            chunk.put(piece?);
+                            yield chunk.split().freeze();
+                        }
+                        chunk.put_u8(b'\n');
+                        continue;
+                    }
                     self.answer(recipient, addressee, &mut rewriter, &mut chunk);
                     if chunk.len() >= CHUNK_BYTES {
                         yield chunk.split().freeze();
@@ -162,7 +171,7 @@ impl Batch {
                 let own = line
                     .list_unsubscribe
                     .or_else(|| self.shared.list_unsubscribe.clone());
-                Some(ReadyMail::read(html, text, own, &self.options, &self.base)?)
+                Some(ReadyMail::read(html, text, own, &self.options, &self.base)?.into())
             }
             (None, Some(_)) if differs => {
                 return Err(Problem::new(
@@ -220,6 +229,29 @@ impl Batch {
             .iter()
             .map(|line| line.as_ref().ok().and_then(|_| outcomes.next()))
             .collect()
+    }
+
+    /// The mail of a recipient that is answered in pieces; takes the addressee then.
+    fn large(
+        &self,
+        backend: &Data<Backend>,
+        recipient: &Result<Ready, Problem>,
+        addressee: &mut Option<Result<Addressee, Problem>>,
+    ) -> Option<LargeMail> {
+        let ready = recipient.as_ref().ok()?;
+        let mail = ready.own.as_ref().or(self.mail.as_ref())?;
+        if !mail.is_large() {
+            return None;
+        }
+        let to = addressee.take_if(|addressee| addressee.is_ok())?.ok()?;
+        Some(LargeMail {
+            backend: backend.clone(),
+            tenant: self.tenant.clone(),
+            base: self.base.clone(),
+            mail: mail.clone(),
+            send: ready.send.id.clone(),
+            to,
+        })
     }
 
     fn answer(

@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 
 use super::batch;
+use super::large::LargeMail;
 use super::rewrite::{ReadyMail, RewriteAnswer, Rewriter, address};
 use crate::api_keys::{Caller, Render};
 use crate::backend::Backend;
@@ -106,9 +107,33 @@ impl RewriteOptions {
 #[utoipa::path(
     tag = "mail",
     security(("apiKey" = ["render"])),
-    request_body = RewriteRequest,
+    request_body(content = RewriteRequest, example = json!({
+        "contact": "ada@example.com",
+        "campaign": "spring-sale",
+        "html": "<p><a href=\"https://example.com/?a=1&amp;b=2\">Look</a> \
+                 <a href=\"mailto:shop@example.com\">Write to us</a></p>",
+        "options": {"pixel": "top"},
+    })),
     responses(
-        (status = 200, body = RewriteAnswer<'static>),
+        (status = 200, body = RewriteAnswer<'static>, example = json!({
+            "sendId": "snd_AaIJwhlqfVKlWImkRFn1qg",
+            "contactId": "con_AaIJwhlqfVKlWImkRFn1qg",
+            "html": "<img src=\"https://t.example.com/o/AQEBAQEa….gif\" width=\"1\" …><p>\
+                     <a href=\"https://t.example.com/c/AQECAQEa…\">Look</a> \
+                     <a href=\"mailto:shop@example.com\">Write to us</a></p>",
+            "headers": {
+                "List-Unsubscribe": "<https://t.example.com/u/AQEDAQEa…>",
+                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            },
+            "links": [
+                {"index": 0, "source": "https://example.com/?a=1&amp;b=2",
+                 "url": "https://example.com/?a=1&b=2",
+                 "trackedUrl": "https://t.example.com/c/AQECAQEa…"},
+                {"source": "mailto:shop@example.com", "url": "mailto:shop@example.com",
+                 "skipped": "scheme"},
+            ],
+            "warnings": [],
+        })),
         (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
@@ -150,6 +175,19 @@ pub(crate) async fn post_rewrite(
     let mut addressees = address(&backend, caller.tenant, one, request.dry_run, now).await?;
     let missing = || Problem::internal("a registration without an outcome");
     let addressee = addressees.pop().ok_or_else(missing)??;
+    if mail.is_large() {
+        let large = LargeMail {
+            backend,
+            tenant,
+            base,
+            mail: mail.into(),
+            send: new.id,
+            to: addressee,
+        };
+        return Ok(HttpResponse::Ok()
+            .content_type("application/json")
+            .streaming(large.pieces()));
+    }
     let mut answer = Vec::new();
     let mut rewriter = Rewriter::new(&backend, caller.tenant, &tenant.settings, &base)?;
     rewriter.write(&mail, &new.id, &addressee, &mut answer)?;
@@ -167,9 +205,22 @@ pub(crate) async fn post_rewrite(
 #[utoipa::path(
     tag = "mail",
     security(("apiKey" = ["render"])),
-    request_body(content = String, content_type = "application/x-ndjson"),
+    request_body(
+        content = String,
+        content_type = "application/x-ndjson",
+        example = "{\"html\":\"<a href=https://example.com/>Look</a>\",\"campaign\":\"spring-sale\"}\n\
+                   {\"contact\":\"ada@example.com\"}\n{\"contact\":\"nobody\"}\n"
+    ),
     responses(
-        (status = 200, body = String, content_type = "application/x-ndjson"),
+        (
+            status = 200,
+            body = String,
+            content_type = "application/x-ndjson",
+            example = "{\"sendId\":\"snd_AaIJwhlqfVKlWImkRFn1qg\",\"contactId\":\"con_…\",\"html\":\"…\",\
+                       \"headers\":{},\"links\":[],\"warnings\":[]}\n\
+                       {\"error\":{\"type\":\"about:blank\",\"title\":\"Not an email address\",\
+                       \"status\":422,\"code\":\"invalid_email\",\"detail\":\"…\",\"field\":\"contact\"}}\n"
+        ),
         (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]

@@ -2,6 +2,7 @@
 
 mod batch;
 pub(crate) mod http;
+mod large;
 mod rewrite;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use kraiter_wire::{ContactId, Day, SendId, TenantId, TenantSigner};
 use serde::Serialize;
 
+use super::large::LARGE_BYTES;
 use super::{OwnUnsubscribe, Warning};
 use crate::backend::Backend;
 use crate::clock::Timestamp;
@@ -37,7 +38,6 @@ pub(crate) struct RewriteAnswer<'a> {
     headers: BTreeMap<&'static str, String>,
     /// Every link in document order: `{index, source, url, trackedUrl}`, or `{source, url?, skipped}`
     /// with the reason why it was left as it is.
-    #[schema(value_type = Vec<Object>)]
     links: Vec<LinkReport<'a>>,
     warnings: Vec<Warning>,
 }
@@ -69,6 +69,13 @@ impl ReadyMail {
             plan,
             list_unsubscribe,
         })
+    }
+}
+
+impl ReadyMail {
+    /// Whether its answer had better be handed on in pieces.
+    pub(super) fn is_large(&self) -> bool {
+        self.plan.source_bytes() > LARGE_BYTES
     }
 }
 

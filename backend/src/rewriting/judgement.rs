@@ -8,7 +8,7 @@ use super::plan::Rules;
 use super::unsubscribe::{listed_urls, says_unsubscribe};
 
 /// Why a link was left as it is. The names are part of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
     /// `mailto:`, `tel:` and whatever else is not http or https.

@@ -86,6 +86,11 @@ impl<'m> Plan<'m> {
         })
     }
 
+    /// How large the mail is that was read.
+    pub fn source_bytes(&self) -> usize {
+        self.html.len() + self.text.as_ref().map_or(0, |text| text.len())
+    }
+
     /// How many URLs a recipient's copy has signed in it, the pixel's included.
     pub fn signed_urls(&self) -> usize {
         let links = self.html_links.iter().chain(&self.text_links);
