@@ -88,6 +88,11 @@ impl Envoy {
         self.admin
     }
 
+    /// Processor time used so far.
+    pub fn processor_time(&self) -> Option<Duration> {
+        self.process.processor_time()
+    }
+
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }

@@ -4,6 +4,7 @@
 mod edge;
 mod report;
 mod rewrite;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -12,7 +13,11 @@ use kraiter_tests::trouble::{Outcome, Trouble};
 
 type Suite = fn(&BenchConfig) -> Outcome<report::Report>;
 
-const SUITES: [(&str, Suite); 2] = [("edge", edge::measure), ("rewrite", rewrite::measure)];
+const SUITES: [(&str, Suite); 3] = [
+    ("edge", edge::measure),
+    ("rewrite", rewrite::measure),
+    ("timing", timing::measure),
+];
 
 fn main() -> ExitCode {
     match run() {
@@ -32,7 +37,7 @@ fn run() -> Outcome<()> {
         return Err(Trouble::Variable {
             variable: "SUITE",
             got: config.suite.unwrap_or_default(),
-            wanted: "a suite; there are: edge, rewrite",
+            wanted: "a suite; there are: edge, rewrite, timing",
         });
     }
     for (name, measure) in SUITES {

@@ -28,6 +28,8 @@ struct Series {
     side: usize,
     shape: AnswerShape,
     rounds: Vec<f64>,
+    /// Of the edge's processor, for one request, delivery included.
+    micros: Vec<f64>,
 }
 
 pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
@@ -47,6 +49,7 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
                 side,
                 shape,
                 rounds: Vec::new(),
+                micros: Vec::new(),
             });
         }
     }
@@ -55,7 +58,12 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
     }
     for round in 1..=config.rounds {
         for one in &mut series {
+            let before = sides.processor_time(one.side)?;
             let answered = run(&sides, one, Duration::from_secs_f64(config.seconds))?;
+            if let (Some(before), Some(after)) = (before, sides.processor_time(one.side)?) {
+                let used = after.saturating_sub(before).as_secs_f64();
+                one.micros.push(used * 1e6 / answered.requests as f64);
+            }
             let rate = answered.per_second();
             eprintln!(
                 "  round {round}/{}  {:<5}  {:<15}  {rate:>7.0} req/s",
@@ -67,16 +75,37 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
         }
     }
     let delivered = sides.all_delivered()?;
-    let notes = vec![format!(
+    let mut notes = vec![format!(
         "{cores} cores, one Envoy worker, {CONNECTIONS} connections, median of {} rounds of {} s; \
-         {delivered} events delivered, none dropped; no access log on any side",
+         {delivered} events delivered, none dropped; no access log but the journal's",
         config.rounds, config.seconds
     )];
+    notes.extend(costs(&sides, &series));
     Ok(Report {
         suite: "edge",
         findings: findings(&sides, &series),
         notes,
     })
+}
+
+/// What a request costs the edge's processor on each side, to its delivered event where there is
+/// one, and what the journal costs.
+fn costs(sides: &Sides, series: &[Series]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for task in Task::ALL {
+        let side = |one: &Series| {
+            let (rate, micros) = (median(one.rounds.clone()), median(one.micros.clone()));
+            format!("{} {micros:.1} us ({rate:.0}/s)", sides.name(one.side))
+        };
+        let ours = series.iter().filter(|one| one.task == task);
+        let sides: Vec<String> = ours.map(side).collect();
+        notes.push(format!(
+            "processor time for one {}, its delivered event included: {}",
+            task.name(),
+            sides.join(", ")
+        ));
+    }
+    notes
 }
 
 /// A comparison of answers of different lengths would say nothing.

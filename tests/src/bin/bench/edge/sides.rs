@@ -1,8 +1,11 @@
-//! The three Envoys that are compared, all made from the shipped configuration: the same listener,
-//! the same connection manager, one worker, no access log.
+//! The Envoys that are compared, all made from the shipped configuration: the same listener,
+//! the same connection manager, one worker, no access log. The last one is our filter with the
+//! journal, which is an access log: it is no side of a comparison.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use kraiter_tests::artifacts;
 use kraiter_tests::collector::{Collector, Keep};
@@ -62,6 +65,7 @@ pub(crate) struct Sides {
     pub(crate) collector: Collector,
     requests: [Vec<Vec<u8>>; 2],
     probes: [Request; 2],
+    folder: PathBuf,
     /// Requests that our filter has answered; each is an event to be delivered.
     recorded: Cell<u64>,
 }
@@ -69,6 +73,8 @@ pub(crate) struct Sides {
 impl Sides {
     /// The side with our filter.
     pub(crate) const OURS: usize = 0;
+    /// Our filter again, and a file that each event is also written to.
+    const JOURNAL: &str = "filter+journal";
 
     pub(crate) fn start(core: Option<usize>) -> Outcome<Self> {
         let forge = Forge::new([0xBE; 32], 1).ok_or_else(unsigned)?;
@@ -87,6 +93,7 @@ impl Sides {
             collector,
             requests,
             probes,
+            folder: test_folder("bench")?,
             recorded: Cell::new(0),
         };
         let ours = sides.start_envoy(&forge, "filter", core, |_| Ok(()))?;
@@ -106,6 +113,16 @@ impl Sides {
             config.set_settings_text(&destination(0))
         })?;
         sides.envoys.push(("answer_only", answer_only));
+        let journal = sides.folder.join("events.ndjson");
+        let with_journal = sides.start_envoy(&forge, Self::JOURNAL, core, move |config| {
+            config.set("journal", json!(true))?;
+            let log = EnvoyConfig::shipped()?.connection_manager()?["access_log"].clone();
+            if let Some(manager) = config.connection_manager()?.as_object_mut() {
+                manager.insert("access_log".to_owned(), log);
+            }
+            config.journal(&journal)
+        })?;
+        sides.envoys.push((Self::JOURNAL, with_journal));
         Ok(sides)
     }
 
@@ -132,7 +149,7 @@ impl Sides {
             keyring: forge.keyring(),
             ingest_secret: SECRET.to_owned(),
             workers: 1,
-            folder: test_folder("bench")?,
+            folder: self.folder.clone(),
             name: name.to_owned(),
             core,
         })
@@ -144,7 +161,7 @@ impl Sides {
 
     /// Whether this side has events to deliver.
     pub(crate) fn records(&self, side: usize) -> bool {
-        side == Self::OURS
+        side == Self::OURS || self.name(side) == Self::JOURNAL
     }
 
     pub(crate) fn note_answers(&self, side: usize, answers: u64) {
@@ -176,6 +193,11 @@ impl Sides {
     pub(crate) fn address(&self, side: usize) -> Outcome<SocketAddr> {
         let (_, envoy) = self.envoys.get(side).ok_or_else(|| super::no_side(side))?;
         Ok(envoy.edge())
+    }
+
+    pub(crate) fn processor_time(&self, side: usize) -> Outcome<Option<Duration>> {
+        let (_, envoy) = self.envoys.get(side).ok_or_else(|| super::no_side(side))?;
+        Ok(envoy.processor_time())
     }
 
     /// Asks once over a connection that stays open, and gives what an answer looks like.
