@@ -18,6 +18,8 @@ mod config;
 mod delivery;
 mod environment;
 mod feed;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handover;
 mod json_object;
 mod metrics;
