@@ -170,6 +170,12 @@ impl SignalsWriter<'_> {
 
 /// JSON string contents (RFC 8259, section 7) of bytes that should be UTF-8.
 fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
+    // Hardly any value has more than this. Without an early exit, so that many bytes are looked at
+    // at a time.
+    let plain = |byte: &u8| (0x20..0x7F).contains(byte) & !matches!(byte, b'"' | b'\\');
+    if bytes.iter().fold(true, |all, byte| all & plain(byte)) {
+        return out.extend_from_slice(bytes);
+    }
     for chunk in bytes.utf8_chunks() {
         let mut rest = chunk.valid().as_bytes();
         while let Some(at) = rest
