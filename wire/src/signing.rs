@@ -69,7 +69,7 @@ impl MailSigner<'_> {
         token.clear();
         token.extend_from_slice(&self.claims);
         write_link(link, token);
-        let mac = self.mac.digest_in_place(token);
+        let mac = self.mac.digest(token);
         token.extend(mac.iter().take(MAC_BYTES));
         base64url::encode(token, text, out);
     }

@@ -11,9 +11,10 @@ use memchr::memmem;
 use super::RewriteError;
 use super::conditional_comment::{self, may_hold_href};
 use super::markers;
+use super::progress::{Progress, Stage};
 use super::span::Span;
 use super::tokenizer::Tokenizer;
-use super::walk::{Depth, Progress, Stage, Walk};
+use super::walk::{Depth, Walk};
 
 /// Fragments in fragments; real mail has one level, and each level reads its bytes again.
 const MAX_DEPTH: u8 = 3;

@@ -184,9 +184,14 @@ fn is_plain_url(text: &str) -> bool {
     let Some(rest) = after.filter(|rest| has_only_plain_characters(rest)) else {
         return false;
     };
+    is_plain_name(authority_of(rest))
+}
+
+/// What stands between the slashes and the path.
+fn authority_of(rest: &str) -> &str {
     let ends = |byte: &u8| matches!(byte, b'/' | b'\\' | b'?' | b'#');
     let end = rest.as_bytes().iter().position(ends).unwrap_or(rest.len());
-    rest.get(..end).is_some_and(is_plain_name)
+    rest.get(..end).unwrap_or_default()
 }
 
 enum NotWeb {
@@ -258,9 +263,7 @@ impl<'t> Parts<'t> {
     }
 
     fn checked(scheme: &'t str, slashes: &'t str, rest: &'t str) -> Result<Self, NotWeb> {
-        let ends = |byte: &u8| matches!(byte, b'/' | b'\\' | b'?' | b'#');
-        let end = rest.as_bytes().iter().position(ends).unwrap_or(rest.len());
-        let authority = rest.get(..end).unwrap_or_default();
+        let authority = authority_of(rest);
         if authority.is_empty() {
             return Err(NotWeb::Invalid);
         }
@@ -280,9 +283,6 @@ impl<'t> Parts<'t> {
 }
 
 fn has_plain_host(authority: &str) -> bool {
-    if is_plain_name(authority) {
-        return true;
-    }
     let host_and_port = match authority.rsplit_once('@') {
         Some((_, host_and_port)) => host_and_port,
         None => authority,

@@ -30,6 +30,7 @@ mod pixel;
 mod placeholder;
 mod plain_text;
 mod plan;
+mod progress;
 mod render;
 mod report;
 mod span;

@@ -1,6 +1,5 @@
 //! What is noted while the tokenizer goes over a mail or a fragment of it.
 
-use std::cell::Cell;
 use std::ops::Range;
 
 use lol_html::errors::RewritingError;
@@ -14,6 +13,7 @@ use super::ancestors::Ancestors;
 use super::conditional_comment;
 use super::document::{Findings, FoundLink, Region};
 use super::markers;
+use super::progress::{Progress, Stage};
 use super::span::Span;
 use super::tokenizer::HTML_NAMESPACE;
 
@@ -36,89 +36,6 @@ fn is_vml_link(name: &[u8]) -> bool {
         && VML_LINKS
             .iter()
             .any(|link| name.eq_ignore_ascii_case(link.as_bytes()))
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Tag names only, and what they ask for.
-    Scanning,
-    /// Comments as well.
-    Lexing,
-    /// All is read; the next tag is the probe for what the end is like.
-    Probing,
-}
-
-/// What is being read and how far the reading is. The reader moves it on between writes, the walk
-/// looks at it.
-pub(super) struct Progress {
-    stage: Cell<Stage>,
-    /// Lexing is over once a comment was read to here.
-    lexing_until: Cell<usize>,
-    piece: Cell<Piece>,
-    probe_was_tag: Cell<bool>,
-}
-
-/// A stretch of the mail that is handed to a tokenizer.
-#[derive(Clone, Copy)]
-struct Piece {
-    /// Added, wrapping, to where the tokenizer says that something is: the place in the mail.
-    shift: usize,
-    /// Where the stretch ends in the mail.
-    end: usize,
-    no_track: bool,
-}
-
-impl Progress {
-    /// Ready to read `range` of the mail with a fresh tokenizer.
-    pub(super) fn new(range: &Range<usize>, no_track: bool) -> Self {
-        Self {
-            stage: Cell::new(Stage::Scanning),
-            lexing_until: Cell::new(usize::MAX),
-            piece: Cell::new(Piece {
-                shift: range.start,
-                end: range.end,
-                no_track,
-            }),
-            probe_was_tag: Cell::new(false),
-        }
-    }
-
-    pub(super) fn enter(&self, stage: Stage) {
-        self.stage.set(stage);
-    }
-
-    /// Turns to another stretch of the mail, `written` bytes into the tokenizer's input.
-    pub(super) fn turn_to(&self, range: &Range<usize>, no_track: bool, written: usize) {
-        self.piece.set(Piece {
-            shift: range.start.wrapping_sub(written),
-            end: range.end,
-            no_track,
-        });
-        self.probe_was_tag.set(false);
-    }
-
-    /// Starts lexing, for a comment that ends at `end`.
-    pub(super) fn lex_until(&self, end: usize) {
-        self.stage.set(Stage::Lexing);
-        self.lexing_until.set(end);
-    }
-
-    /// Whether a tag that was written after the end was read as one of HTML.
-    pub(super) fn probe_was_tag(&self) -> bool {
-        self.probe_was_tag.get()
-    }
-
-    fn has_lexed(&self, end: usize) {
-        if end >= self.lexing_until.get() {
-            self.stage.set(Stage::Scanning);
-        }
-    }
-
-    fn place(&self, location: SourceLocation) -> Range<usize> {
-        let range = location.bytes();
-        let shift = self.piece.get().shift;
-        range.start.wrapping_add(shift)..range.end.wrapping_add(shift)
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -183,14 +100,14 @@ impl<'h> Controller<'h, '_> {
     /// What is captured whatever the tag is.
     fn standing(&self) -> Capture {
         let mut capture = Capture::empty();
-        if self.progress.stage.get() == Stage::Lexing {
+        if self.progress.stage() == Stage::Lexing {
             capture |= Capture::COMMENTS;
         }
         capture
     }
 
     fn no_track(&self) -> bool {
-        self.progress.piece.get().no_track || self.ancestors.no_track()
+        self.progress.no_track() || self.ancestors.no_track()
     }
 
     fn text(&self, location: Option<SourceLocation>) -> &'h [u8] {
@@ -305,22 +222,22 @@ impl<'h> Controller<'h, '_> {
     }
 
     fn is_probing(&self) -> bool {
-        self.progress.stage.get() == Stage::Probing
+        self.progress.stage() == Stage::Probing
     }
 
     /// The probe is a tag only if nothing was open; otherwise it closed a tag of the mail.
     fn probe(&self, tag: &StartTag<'_>) {
         let start = self.progress.place(tag.source_location()).start;
-        let is_own_tag = start == self.progress.piece.get().end;
+        let is_own_tag = start == self.progress.end();
         // What a fragment leaves open of SVG would reach into the next one.
         let leaves_none = self.walk.depth == Depth::Mail || tag.namespace_uri() == HTML_NAMESPACE;
-        self.progress.probe_was_tag.set(is_own_tag && leaves_none);
+        self.progress.probed(is_own_tag && leaves_none);
     }
 
     /// What is not closed at the end swallows the probe.
     fn without_probe(&self, location: SourceLocation) -> Range<usize> {
         let at = self.progress.place(location);
-        let end = self.progress.piece.get().end;
+        let end = self.progress.end();
         at.start.min(end)..at.end.min(end)
     }
 
