@@ -28,6 +28,7 @@ mod random;
 mod replay;
 pub mod rewriting;
 mod secret_file;
+mod segments;
 mod sends;
 mod server;
 mod signing;

@@ -26,6 +26,8 @@ use crate::http::{ErrorCode, Problem};
         crate::sends::http::post_statuses,
         crate::contacts::http::get_contact,
         crate::contacts::http::get_contact_events,
+        crate::segments::http::post_search,
+        crate::segments::http::post_match,
         crate::contacts::http::put_consent,
         crate::contacts::http::delete_consent,
         crate::events::http::get_events,

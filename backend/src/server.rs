@@ -17,7 +17,8 @@ use crate::ingest::IngestQueue;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
 use crate::{
-    blocks, clock, contacts, events, health, ingest, mails, openapi, sends, telemetry, tenants,
+    blocks, clock, contacts, events, health, ingest, mails, openapi, segments, sends, telemetry,
+    tenants,
 };
 
 /// How long requests that were accepted may take to finish once the service is told to stop.
@@ -34,6 +35,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(sends::http::post_send)
         .service(sends::http::get_send)
         .service(sends::http::patch_send)
+        .service(segments::http::post_search)
+        .service(segments::http::post_match)
         .service(contacts::http::get_contact)
         .service(contacts::http::get_contact_events)
         .service(contacts::http::put_consent)

@@ -62,7 +62,11 @@ impl From<Contact> for ContactView {
 }
 
 /// The contact that a path names, or the answer that there is none.
-async fn find(client: &Client, tenant: TenantId, text: &str) -> Result<Contact, Problem> {
+pub(crate) async fn find(
+    client: &Client,
+    tenant: TenantId,
+    text: &str,
+) -> Result<Contact, Problem> {
     let contact = parse(text)?;
     let found = store::find(client, tenant, &contact).await?;
     found.ok_or_else(|| unknown(text))

@@ -13,12 +13,15 @@ use crate::database::DatabaseError;
 use crate::random;
 use crate::tenants::store::key;
 
-const COLUMNS: &str = "id, email, created_at, emails_sent_count, emails_opened_count, \
+pub(crate) const COLUMNS: &str = "id, email, created_at, emails_sent_count, emails_opened_count, \
                        emails_clicked_count, last_email_sent_at, last_email_opened_at, \
                        last_email_clicked_at, unsubscribed_at, suppressed_at, \
                        tracking_consent";
 
-fn read(row: &Row) -> Contact {
+/// Where columns begin that a query adds to these.
+pub(crate) const COLUMNS_COUNT: usize = 12;
+
+pub(crate) fn read(row: &Row) -> Contact {
     Contact {
         id: ContactId::from_uuid(row.get(0)),
         email: row.get(1),
@@ -101,7 +104,7 @@ pub(crate) async fn find_all(
         );
         let statement = client.prepare_cached(&sql).await?;
         for row in client.query(&statement, &[&key(tenant), &keys]).await? {
-            let email_key: &str = row.get(12);
+            let email_key: &str = row.get(COLUMNS_COUNT);
             if let Some(contact) = emails.get(email_key) {
                 found.insert((*contact).clone(), read(&row));
             }

@@ -55,6 +55,12 @@ impl DatabaseError {
         }
     }
 
+    /// Whether a statement took longer than it may.
+    pub(crate) fn is_canceled(&self) -> bool {
+        matches!(self, Self::Query(error)
+            if error.code() == Some(&tokio_postgres::error::SqlState::QUERY_CANCELED))
+    }
+
     /// Whether a table is not there: the database was not migrated yet.
     pub(crate) fn is_unmigrated(&self) -> bool {
         matches!(self, Self::Query(error)

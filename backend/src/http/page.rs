@@ -30,6 +30,17 @@ impl Limit {
         }
     }
 
+    /// A limit that stands in a body as a number.
+    pub(crate) fn of_body(limit: Option<u32>) -> Result<Self, Problem> {
+        match limit.unwrap_or(DEFAULT_LIMIT) {
+            limit @ 1..=MAX_LIMIT => Ok(Self(limit)),
+            other => Err(Problem::invalid(
+                "limit",
+                format!("limit is {other}; it is a number from 1 to {MAX_LIMIT}."),
+            )),
+        }
+    }
+
     /// One more than asked for, to learn whether a next page exists.
     pub(crate) fn with_lookahead(self) -> i64 {
         i64::from(self.0) + 1
@@ -48,9 +59,15 @@ pub(crate) struct Page<T> {
 impl<T> Page<T> {
     /// `items` may hold one more than `limit`, which then only says that there is more.
     pub(crate) fn new(items: Vec<T>, limit: Limit, id: impl Fn(&T) -> Uuid) -> Self {
-        Self::with_cursor(items, limit, |last| {
-            URL_SAFE_NO_PAD.encode(id(last).as_bytes())
-        })
+        Self::with_cursor(items, limit, |last| encode(id(last)))
+    }
+
+    /// The same page of what each item is shown as.
+    pub(crate) fn map<U>(self, show: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(show).collect(),
+            next_cursor: self.next_cursor,
+        }
     }
 
     /// For lists that are not in the order of an id: `cursor` is made of a page's last item.
@@ -64,6 +81,19 @@ impl<T> Page<T> {
         let next_cursor = items.last().filter(|_| more).map(cursor);
         Self { items, next_cursor }
     }
+}
+
+/// The cursor of a page that ends at an id.
+pub(crate) fn encode(id: Uuid) -> String {
+    URL_SAFE_NO_PAD.encode(id.as_bytes())
+}
+
+/// A cursor that stands in a body.
+pub(crate) fn cursor_of_body(text: Option<&str>) -> Result<Option<Uuid>, Problem> {
+    cursor(text).map_err(|mut problem| {
+        problem.code = ErrorCode::InvalidValue;
+        problem
+    })
 }
 
 /// Where the page before ended.

@@ -39,6 +39,7 @@ pub(crate) enum ErrorCode {
     SendConflict,
     TooManyBlocks,
     Saturated,
+    QueryTooSlow,
     DatabaseUnavailable,
     Internal,
 }
@@ -68,7 +69,9 @@ impl ErrorCode {
             | Self::InvalidEmail
             | Self::MailTooComplex => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Saturated | Self::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Saturated | Self::QueryTooSlow | Self::DatabaseUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -100,6 +103,7 @@ impl ErrorCode {
             Self::SendConflict => "The send id belongs to another contact",
             Self::TooManyBlocks => "There are too many blocks",
             Self::Saturated => "The backend is busy",
+            Self::QueryTooSlow => "The question takes too long to answer",
             Self::DatabaseUnavailable => "The database does not answer",
             Self::Internal => "Something went wrong here",
         }

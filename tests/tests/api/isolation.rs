@@ -147,6 +147,27 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
             (404, Request::get(format!("/contacts/{EMAIL}/events"))),
             (404, Request::get(format!("/contacts/{id}/events"))),
         ],
+        "POST /contacts/search" => vec![
+            (
+                200,
+                json("POST", "/contacts/search", json!({"conditions": []})),
+            ),
+            (
+                200,
+                json(
+                    "POST",
+                    "/contacts/search",
+                    json!({"conditions": [{"property": "contact.email", "operator": "equals",
+                        "value": EMAIL}]}),
+                ),
+            ),
+        ],
+        "POST /contacts/{emailOrId}/match" => [EMAIL, id]
+            .map(|contact| {
+                let path = format!("/contacts/{contact}/match");
+                (404, json("POST", &path, json!({"conditions": []})))
+            })
+            .to_vec(),
         "PUT /contacts/{emailOrId}/consent" => {
             vec![(404, Request::new("PUT", format!("/contacts/{id}/consent")))]
         }

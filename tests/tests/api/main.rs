@@ -28,6 +28,7 @@ mod mail;
 mod paging;
 mod registering;
 mod replay;
+mod segments;
 mod service;
 mod statuses;
 mod tls;

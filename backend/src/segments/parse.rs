@@ -1,0 +1,451 @@
+//! Conditions as requests write them, into conditions that mean something. Knows no HTTP: its
+//! errors say which member of a condition is wrong and what it may be.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Comparison, Condition, Count, Equality, Moment, Presence, Property, TimeTest};
+use crate::clock::Timestamp;
+use crate::contacts::Consent;
+
+/// Longer durations reach back before there was any mail to track.
+const MAX_DURATION: Duration = Duration::from_secs(36_500 * DAY);
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const WEEK: u64 = 7 * DAY;
+
+const PROPERTIES: [(&str, Property); 11] = [
+    ("contact.email", Property::Email),
+    ("contact.createdAt", Property::Time(Moment::Created)),
+    ("contact.emailsSentCount", Property::Count(Count::Sent)),
+    ("contact.emailsOpenedCount", Property::Count(Count::Opened)),
+    (
+        "contact.emailsClickedCount",
+        Property::Count(Count::Clicked),
+    ),
+    ("contact.lastEmailSentAt", Property::Time(Moment::LastSent)),
+    (
+        "contact.lastEmailOpenedAt",
+        Property::Time(Moment::LastOpened),
+    ),
+    (
+        "contact.lastEmailClickedAt",
+        Property::Time(Moment::LastClicked),
+    ),
+    (
+        "contact.unsubscribedAt",
+        Property::Time(Moment::Unsubscribed),
+    ),
+    ("contact.suppressedAt", Property::Time(Moment::Suppressed)),
+    ("contact.trackingConsent", Property::Consent),
+];
+
+/// How a property is compared with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) enum Operator {
+    Equals,
+    NotEquals,
+    GreaterThan,
+    GreaterThanOrEqual,
+    LessThan,
+    LessThanOrEqual,
+    Exists,
+    NotExists,
+    Before,
+    After,
+    WithinLast,
+}
+
+const OPERATORS: [(&str, Operator); 11] = [
+    ("equals", Operator::Equals),
+    ("notEquals", Operator::NotEquals),
+    ("greaterThan", Operator::GreaterThan),
+    ("greaterThanOrEqual", Operator::GreaterThanOrEqual),
+    ("lessThan", Operator::LessThan),
+    ("lessThanOrEqual", Operator::LessThanOrEqual),
+    ("exists", Operator::Exists),
+    ("notExists", Operator::NotExists),
+    ("before", Operator::Before),
+    ("after", Operator::After),
+    ("withinLast", Operator::WithinLast),
+];
+
+/// One condition. Counts (`…Count`) are compared with whole numbers by `equals`, `notEquals`,
+/// `greaterThan`, `greaterThanOrEqual`, `lessThan` and `lessThanOrEqual`; times (`…At`) with RFC
+/// 3339 times by `equals`, `notEquals`, `before` and `after`, and with a duration such as `30m`,
+/// `12h`, `7d` or `2w` by `withinLast`; `contact.email` (without letter case) and
+/// `contact.trackingConsent` (`given`, `withdrawn`) by `equals` and `notEquals`. `exists` and
+/// `notExists` fit all and take no value. What is missing is equal to nothing: a comparison with
+/// it is false, and `notEquals` is true.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(
+    as = Condition,
+    example = json!({"property": "contact.emailsOpenedCount", "operator": "greaterThan", "value": 5})
+)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawCondition {
+    /// `contact.` and the name of a field of a contact, but `id`.
+    #[schema(example = "contact.emailsOpenedCount")]
+    property: String,
+    #[schema(value_type = Operator, example = "greaterThan")]
+    operator: String,
+    #[schema(value_type = Option<Object>, example = json!(5))]
+    value: Option<Value>,
+}
+
+/// Why a condition means nothing.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ConditionError {
+    #[error("{sent:?} is not a property; these are: {}", names(&PROPERTIES))]
+    Property { sent: String },
+    #[error("{sent:?} is not an operator; {property} takes {allowed}")]
+    UnknownOperator {
+        sent: String,
+        property: &'static str,
+        allowed: String,
+    },
+    #[error("{sent} does not fit {property}, which is {kind} and takes {allowed}")]
+    UnfitOperator {
+        sent: &'static str,
+        property: &'static str,
+        kind: &'static str,
+        allowed: String,
+    },
+    #[error("{operator} needs a value: {expected}")]
+    NoValue {
+        operator: &'static str,
+        expected: &'static str,
+    },
+    #[error("{operator} takes no value, and {sent} was sent; leave it out")]
+    NeedlessValue {
+        operator: &'static str,
+        sent: String,
+    },
+    #[error("{sent} was sent where {property} {operator} takes {expected}")]
+    ValueType {
+        sent: String,
+        property: &'static str,
+        operator: &'static str,
+        expected: &'static str,
+    },
+    #[error("{sent} cannot be used: {property} {operator} takes {expected}")]
+    Value {
+        sent: String,
+        property: &'static str,
+        operator: &'static str,
+        expected: &'static str,
+    },
+    #[error("{0}")]
+    Email(String),
+}
+
+const NUMBER: &str = "a whole number, such as 5";
+const TIME: &str = "a time, such as \"2026-01-31T09:30:00Z\" (RFC 3339)";
+const DURATION: &str = "a duration of minutes, hours, days or weeks, such as \"30m\", \"12h\", \
+                        \"7d\" or \"2w\", at most \"36500d\"";
+const ADDRESS: &str = "an email address, such as \"ada@example.com\"";
+const CONSENT: &str = "\"given\" or \"withdrawn\"";
+
+/// What was sent, cut off where it would fill the answer.
+fn shown(text: &str) -> String {
+    const MAX_SHOWN: usize = 100;
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+        None => text.to_owned(),
+    }
+}
+
+fn names<T>(table: &[(&str, T)]) -> String {
+    let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
+fn allowed(property: Property) -> String {
+    let fits = OPERATORS
+        .into_iter()
+        .filter(|(_, operator)| operator.fits(property));
+    names(&fits.collect::<Vec<_>>())
+}
+
+impl Operator {
+    fn fits(self, property: Property) -> bool {
+        match self {
+            Self::Equals | Self::NotEquals | Self::Exists | Self::NotExists => true,
+            Self::GreaterThan
+            | Self::GreaterThanOrEqual
+            | Self::LessThan
+            | Self::LessThanOrEqual => matches!(property, Property::Count(_)),
+            Self::Before | Self::After | Self::WithinLast => matches!(property, Property::Time(_)),
+        }
+    }
+}
+
+impl RawCondition {
+    /// `now` is where `withinLast` ends.
+    pub(crate) fn parse(&self, now: Timestamp) -> Result<Condition, ConditionError> {
+        let property = PROPERTIES.iter().find(|(name, _)| *name == self.property);
+        let &(name, property) = property.ok_or_else(|| ConditionError::Property {
+            sent: shown(&self.property),
+        })?;
+        let operator = OPERATORS.iter().find(|(name, _)| *name == self.operator);
+        let &(operator_name, operator) =
+            operator.ok_or_else(|| ConditionError::UnknownOperator {
+                sent: shown(&self.operator),
+                property: name,
+                allowed: allowed(property),
+            })?;
+        let value = Sent {
+            property: name,
+            operator: operator_name,
+            value: self.value.as_ref(),
+        };
+        let unfit = || ConditionError::UnfitOperator {
+            sent: operator_name,
+            property: name,
+            kind: match property {
+                Property::Count(_) => "a number",
+                Property::Time(_) => "a time",
+                Property::Email | Property::Consent => "a text",
+            },
+            allowed: allowed(property),
+        };
+        if let Operator::Exists | Operator::NotExists = operator {
+            value.nothing()?;
+            let presence = match operator {
+                Operator::Exists => Presence::Exists,
+                _ => Presence::NotExists,
+            };
+            return Ok(Condition::Presence(property, presence));
+        }
+        let equality = match operator {
+            Operator::Equals => Some(Equality::Equal),
+            Operator::NotEquals => Some(Equality::NotEqual),
+            _ => None,
+        };
+        Ok(match property {
+            Property::Count(count) => {
+                let comparison = comparison(operator).ok_or_else(unfit)?;
+                Condition::Count(count, comparison, value.number()?)
+            }
+            Property::Time(moment) => {
+                let test = match (equality, operator) {
+                    (Some(equality), _) => TimeTest::Is(equality, value.time()?),
+                    (None, Operator::Before) => TimeTest::Before(value.time()?),
+                    (None, Operator::After) => TimeTest::After(value.time()?),
+                    (None, Operator::WithinLast) => {
+                        TimeTest::Within(now.minus(value.duration()?), now)
+                    }
+                    _ => return Err(unfit()),
+                };
+                Condition::Time(moment, test)
+            }
+            Property::Email => {
+                let equality = equality.ok_or_else(unfit)?;
+                let email = value
+                    .text(ADDRESS)?
+                    .parse()
+                    .map_err(ConditionError::Email)?;
+                Condition::Email(equality, email)
+            }
+            Property::Consent => {
+                let equality = equality.ok_or_else(unfit)?;
+                let consent = match value.text(CONSENT)? {
+                    "given" => Consent::Given,
+                    "withdrawn" => Consent::Withdrawn,
+                    _ => return Err(value.wrong(CONSENT)),
+                };
+                Condition::Consent(equality, consent)
+            }
+        })
+    }
+}
+
+fn comparison(operator: Operator) -> Option<Comparison> {
+    match operator {
+        Operator::Equals => Some(Comparison::Equal),
+        Operator::NotEquals => Some(Comparison::NotEqual),
+        Operator::GreaterThan => Some(Comparison::Greater),
+        Operator::GreaterThanOrEqual => Some(Comparison::GreaterOrEqual),
+        Operator::LessThan => Some(Comparison::Less),
+        Operator::LessThanOrEqual => Some(Comparison::LessOrEqual),
+        Operator::Exists
+        | Operator::NotExists
+        | Operator::Before
+        | Operator::After
+        | Operator::WithinLast => None,
+    }
+}
+
+/// A value and what it belongs to.
+struct Sent<'a> {
+    property: &'static str,
+    operator: &'static str,
+    value: Option<&'a Value>,
+}
+
+impl<'a> Sent<'a> {
+    fn present(&self, expected: &'static str) -> Result<&'a Value, ConditionError> {
+        self.value.ok_or(ConditionError::NoValue {
+            operator: self.operator,
+            expected,
+        })
+    }
+
+    fn json(&self) -> String {
+        shown(&self.value.map(Value::to_string).unwrap_or_default())
+    }
+
+    fn wrong(&self, expected: &'static str) -> ConditionError {
+        ConditionError::Value {
+            sent: self.json(),
+            property: self.property,
+            operator: self.operator,
+            expected,
+        }
+    }
+
+    fn of_wrong_type(&self, expected: &'static str) -> ConditionError {
+        ConditionError::ValueType {
+            sent: self.json(),
+            property: self.property,
+            operator: self.operator,
+            expected,
+        }
+    }
+
+    fn nothing(&self) -> Result<(), ConditionError> {
+        match self.value {
+            None => Ok(()),
+            Some(_) => Err(ConditionError::NeedlessValue {
+                operator: self.operator,
+                sent: self.json(),
+            }),
+        }
+    }
+
+    fn number(&self) -> Result<i64, ConditionError> {
+        match self.present(NUMBER)? {
+            Value::Number(number) => number.as_i64().ok_or_else(|| self.wrong(NUMBER)),
+            _ => Err(self.of_wrong_type(NUMBER)),
+        }
+    }
+
+    fn text(&self, expected: &'static str) -> Result<&'a str, ConditionError> {
+        match self.present(expected)? {
+            Value::String(text) => Ok(text),
+            _ => Err(self.of_wrong_type(expected)),
+        }
+    }
+
+    fn time(&self) -> Result<Timestamp, ConditionError> {
+        self.text(TIME)?.parse().map_err(|_| self.wrong(TIME))
+    }
+
+    fn duration(&self) -> Result<Duration, ConditionError> {
+        duration(self.text(DURATION)?).ok_or_else(|| self.wrong(DURATION))
+    }
+}
+
+/// Digits and one unit.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit = match unit {
+        "m" => MINUTE,
+        "h" => HOUR,
+        "d" => DAY,
+        "w" => WEEK,
+        _ => return None,
+    };
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = number.parse().ok().filter(|number| *number > 0)?;
+    let duration = Duration::from_secs(number.checked_mul(unit)?);
+    (duration <= MAX_DURATION).then_some(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parse(property: &str, operator: &str, value: Value) -> Result<Condition, ConditionError> {
+        let raw = json!({"property": property, "operator": operator, "value": value});
+        let raw: RawCondition = serde_json::from_value(raw).unwrap();
+        raw.parse("2026-01-31T00:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn every_operator_takes_what_its_property_is() {
+        let values = [json!(5), json!("2026-01-01T00:00:00Z"), json!("7d")];
+        let texts = [json!("ada@example.com"), json!("given"), Value::Null];
+        let values = [values, texts].concat();
+        for (name, property) in PROPERTIES {
+            for (operator_name, operator) in OPERATORS {
+                let fitting: Vec<_> = values
+                    .iter()
+                    .filter(|value| parse(name, operator_name, Value::clone(value)).is_ok())
+                    .collect();
+                let expected = usize::from(operator.fits(property));
+                assert_eq!(
+                    fitting.len(),
+                    expected,
+                    "{name} {operator_name} {fitting:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn durations_are_digits_and_a_unit() {
+        let seconds = |text: &str| duration(text).map(|duration| duration.as_secs());
+        assert_eq!(seconds("30m"), Some(1800));
+        assert_eq!(seconds("12h"), Some(43_200));
+        assert_eq!(seconds("7d"), Some(604_800));
+        assert_eq!(seconds("2w"), Some(1_209_600));
+        for wrong in [
+            "",
+            "d",
+            "7",
+            "0d",
+            "-7d",
+            "+7d",
+            "7 d",
+            "7D",
+            "1.5h",
+            "7d12h",
+            "P7D",
+            "7ä",
+            "36501d",
+            "99999999999999999999w",
+            "18446744073709551615w",
+        ] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn errors_name_what_was_sent_and_what_is_allowed() {
+        let error =
+            |property, operator, value| parse(property, operator, value).unwrap_err().to_string();
+        assert_eq!(
+            error("contact.unsubscribedAt", "greaterThan", json!(1)),
+            "greaterThan does not fit contact.unsubscribedAt, which is a time and takes equals, \
+             notEquals, exists, notExists, before, after, withinLast"
+        );
+        assert_eq!(
+            error("contact.emailsOpenedCount", "equals", json!("5")),
+            "\"5\" was sent where contact.emailsOpenedCount equals takes a whole number, such as 5"
+        );
+        assert!(error("contact.opens", "equals", json!(5)).contains("contact.emailsOpenedCount"));
+        assert!(error("contact.email", "like", json!(5)).contains("takes equals, notEquals"));
+        assert!(error("contact.createdAt", "after", json!("monday")).starts_with("\"monday\""));
+        assert!(error("contact.createdAt", "withinLast", json!("7x")).contains("\"12h\""));
+        assert!(error("contact.emailsSentCount", "equals", json!(2.5)).starts_with("2.5 cannot"));
+    }
+}
