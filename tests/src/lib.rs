@@ -21,6 +21,7 @@ pub mod invariants;
 pub mod live_filter;
 pub mod load;
 pub mod process;
+pub mod simulation;
 pub mod stack;
 pub mod trouble;
 pub mod upstream;
