@@ -12,6 +12,7 @@
 mod api_keys;
 mod backend;
 mod blocks;
+mod campaigns;
 mod cli;
 mod clock;
 mod config;
@@ -32,6 +33,7 @@ mod segments;
 mod sends;
 mod server;
 mod signing;
+mod stats;
 mod store;
 mod telemetry;
 mod tenants;

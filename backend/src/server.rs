@@ -17,8 +17,8 @@ use crate::ingest::IngestQueue;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
 use crate::{
-    blocks, clock, contacts, events, health, ingest, mails, openapi, segments, sends, telemetry,
-    tenants,
+    blocks, campaigns, clock, contacts, events, health, ingest, mails, openapi, segments, sends,
+    stats, telemetry, tenants,
 };
 
 /// How long requests that were accepted may take to finish once the service is told to stop.
@@ -42,6 +42,10 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(contacts::http::put_consent)
         .service(contacts::http::delete_consent)
         .service(events::http::get_events)
+        .service(stats::http::get_stats)
+        .service(stats::links::http::get_links)
+        .service(campaigns::http::get_campaigns)
+        .service(campaigns::http::get_campaign)
         .service(tenants::http::get_settings)
         .service(tenants::http::patch_settings)
         .service(blocks::http::get_blocks)

@@ -34,6 +34,7 @@ pub(crate) enum ErrorCode {
     NotFound,
     UnknownSend,
     UnknownContact,
+    UnknownCampaign,
     UnknownBlock,
     MethodNotAllowed,
     SendConflict,
@@ -55,9 +56,11 @@ impl ErrorCode {
             | Self::RevokedApiKey
             | Self::InvalidIngestSecret => StatusCode::UNAUTHORIZED,
             Self::MissingScope | Self::OperatorBlock => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::UnknownSend | Self::UnknownContact | Self::UnknownBlock => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NotFound
+            | Self::UnknownSend
+            | Self::UnknownContact
+            | Self::UnknownCampaign
+            | Self::UnknownBlock => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::SendConflict | Self::TooManyBlocks => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -98,6 +101,7 @@ impl ErrorCode {
             Self::NotFound => "There is nothing at this path",
             Self::UnknownSend => "There is no such send",
             Self::UnknownContact => "There is no such contact",
+            Self::UnknownCampaign => "There is no such campaign",
             Self::UnknownBlock => "There is no such block",
             Self::MethodNotAllowed => "The method is not allowed here",
             Self::SendConflict => "The send id belongs to another contact",
@@ -151,6 +155,18 @@ impl Problem {
             ErrorCode::Internal,
             "This is our fault, not the request's; it was logged.",
         )
+    }
+
+    /// Why a question got no answer, with what to do if it was too much to ask.
+    pub(crate) fn of_question(error: DatabaseError, advice: &str) -> Self {
+        match error.is_canceled() {
+            true => {
+                tracing::warn!(%error, "the database took too long to answer a question");
+                let detail = format!("The database took too long to answer. {advice}");
+                Self::new(ErrorCode::QueryTooSlow, detail).retry_after(5)
+            }
+            false => error.into(),
+        }
     }
 
     pub(crate) fn document(&self) -> ProblemDocument {

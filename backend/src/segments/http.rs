@@ -114,14 +114,7 @@ pub(crate) async fn post_search(
     let mut client = connect(&backend.pool).await?;
     let lookahead = limit.with_lookahead().unsigned_abs() as usize;
     let found = store::search(&mut client, caller.tenant, &conditions, after, lookahead).await;
-    let found = found.map_err(|error| match error.is_canceled() {
-        true => Problem::new(
-            ErrorCode::QueryTooSlow,
-            "The database is too busy to search contacts now. Try again.",
-        )
-        .retry_after(5),
-        false => error.into(),
-    })?;
+    let found = found.map_err(|error| Problem::of_question(error, "Try again later."))?;
     let full = found.contacts.len() == lookahead;
     let stopped_at = found.stopped_at.filter(|_| !full);
     let mut page = Page::new(found.contacts, limit, |contact| contact.id.uuid());

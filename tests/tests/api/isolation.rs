@@ -188,6 +188,21 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
             (200, Request::get(format!("/events?contact={id}"))),
             (200, Request::get(format!("/events?campaign={CAMPAIGN}"))),
         ],
+        "GET /stats" => vec![
+            (200, Request::get("/stats")),
+            (200, Request::get(format!("/stats?campaign={CAMPAIGN}"))),
+        ],
+        "GET /stats/links" => vec![
+            (
+                200,
+                Request::get(format!("/stats/links?campaign={CAMPAIGN}")),
+            ),
+            (404, Request::get(format!("/stats/links?sendId={SEND}"))),
+        ],
+        "GET /campaigns" => vec![(200, Request::get("/campaigns"))],
+        "GET /campaigns/{name}" => {
+            vec![(404, Request::get(format!("/campaigns/{CAMPAIGN}")))]
+        }
         "GET /settings" => vec![(200, Request::get("/settings"))],
         "PATCH /settings" => vec![(
             200,

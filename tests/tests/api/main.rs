@@ -30,5 +30,6 @@ mod registering;
 mod replay;
 mod segments;
 mod service;
+mod stats;
 mod statuses;
 mod tls;
