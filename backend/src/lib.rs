@@ -37,5 +37,6 @@ mod stats;
 mod store;
 mod telemetry;
 mod tenants;
+pub mod verdicts;
 
 pub use cli::run;
