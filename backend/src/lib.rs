@@ -28,6 +28,7 @@ pub mod private_postgres;
 mod random;
 mod replay;
 pub mod rewriting;
+mod rollups;
 mod secret_file;
 mod segments;
 mod sends;

@@ -10,6 +10,7 @@ use super::{Event, EventFilter, EventType, lowest_id};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 use crate::random;
+use crate::rollups;
 use crate::tenants::store::key;
 
 fn read(row: &Row) -> Option<Event> {
@@ -93,9 +94,11 @@ pub(crate) struct ReportedEvent {
     pub(crate) at: Timestamp,
     pub(crate) send_id: String,
     pub(crate) contact_id: ContactId,
+    pub(crate) campaign: Option<String>,
 }
 
-/// The partitions must be there: see [`Partitions`](crate::database::Partitions).
+/// Inserts events and adds them to the rollups, which come last in the order of locks. The
+/// partitions must be there: see [`Partitions`](crate::database::Partitions).
 pub(crate) async fn insert_reported(
     client: &impl GenericClient,
     tenant: TenantId,
@@ -114,5 +117,13 @@ pub(crate) async fn insert_reported(
     client
         .execute(&statement, &[&key(tenant), &ids, &kinds, &contacts, &sends])
         .await?;
-    Ok(())
+    let mut changes = rollups::Changes::default();
+    for event in events {
+        let of = rollups::Of {
+            tenant: key(tenant),
+            campaign: event.campaign.as_deref(),
+        };
+        changes.add_events(of, event.kind, event.at, 1);
+    }
+    rollups::store::add(client, &changes).await
 }

@@ -79,6 +79,7 @@ pub(crate) async fn post_ingest(
         Rejection::NoConsent,
         outcome.without_consent,
     ));
+    rejections.extend(std::iter::repeat_n(Rejection::Erased, outcome.erased));
     let mut reasons = BTreeMap::new();
     for rejection in &rejections {
         *reasons.entry(rejection.as_str()).or_insert(0) += 1;

@@ -5,10 +5,14 @@
 //! contact and URL come out of the signed token.
 
 pub(crate) mod batch;
+mod deltas;
+mod group;
 pub(crate) mod http;
+mod insertion;
 mod policy;
 mod queue;
 mod store;
+mod strangers;
 
 use std::net::IpAddr;
 
@@ -71,6 +75,8 @@ pub(crate) enum Rejection {
     TrackingOff,
     /// The contact has withdrawn its consent to being tracked.
     NoConsent,
+    /// The contact was erased.
+    Erased,
 }
 
 impl Rejection {
@@ -85,6 +91,7 @@ impl Rejection {
             Self::UnknownTenant => "unknown_tenant",
             Self::TrackingOff => "tracking_off",
             Self::NoConsent => "no_consent",
+            Self::Erased => "erased",
         }
     }
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::group::Group;
+use super::insertion::{Way, is_repeat};
 use super::{EdgeEvent, store};
 use crate::database::{DatabaseError, Partitions, Pool};
 
@@ -30,6 +32,8 @@ pub(crate) struct Outcome {
     pub(crate) duplicates: usize,
     /// Opens and clicks of contacts that have withdrawn their consent.
     pub(crate) without_consent: usize,
+    /// Events of contacts that were erased.
+    pub(crate) erased: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +114,8 @@ async fn write_groups(
     pool: Pool,
     partitions: Arc<Partitions>,
 ) {
+    // What was repeated is likely to go on being repeated: a journal is replayed, an edge sends again.
+    let mut way = Way::Copy;
     loop {
         let group = {
             let mut receiver = receiver.lock().await;
@@ -126,32 +132,38 @@ async fn write_groups(
             }
             group
         };
-        write_group(group, &pool, &partitions).await;
+        way = write_group(group, way, &pool, &partitions).await;
     }
 }
 
-async fn write_group(mut jobs: Vec<Job>, pool: &Pool, partitions: &Partitions) {
+/// Returns the way in which the next group is best written.
+async fn write_group(mut jobs: Vec<Job>, way: Way, pool: &Pool, partitions: &Partitions) -> Way {
     let batches = jobs
         .iter_mut()
         .map(|job| std::mem::take(&mut job.events))
         .collect();
-    let group = store::Group::new(batches);
+    let group = Group::new(batches);
     metrics::histogram!("kraiter_ingest_group_events").record(group.len() as f64);
     let start = std::time::Instant::now();
-    match write_with_retries(&group, pool, partitions).await {
+    match write_with_retries(&group, way, pool, partitions).await {
         Ok(outcomes) => {
             metrics::histogram!("kraiter_ingest_commit_seconds")
                 .record(start.elapsed().as_secs_f64());
+            let repeated = outcomes.iter().any(|outcome| outcome.duplicates > 0);
             for (job, outcome) in jobs.into_iter().zip(outcomes) {
                 job.answer(Some(outcome));
             }
+            return match repeated {
+                true => Way::Insert,
+                false => Way::Copy,
+            };
         }
         // Something in it cannot be stored: the batches it came with are tried one by one, so that
         // only the one at fault stays behind.
         Err(error) if !error.is_transient() && jobs.len() > 1 => {
             tracing::error!(%error, events = group.len(), "a group of events cannot be stored together");
             for (job, batch) in jobs.into_iter().zip(group.into_batches()) {
-                match write_with_retries(&batch, pool, partitions).await {
+                match write_with_retries(&batch, Way::Insert, pool, partitions).await {
                     Ok(outcomes) => job.answer(outcomes.first().copied()),
                     Err(error) => job.answer_failure(&error, batch.len()),
                 }
@@ -163,6 +175,7 @@ async fn write_group(mut jobs: Vec<Job>, pool: &Pool, partitions: &Partitions) {
             }
         }
     }
+    way
 }
 
 impl Job {
@@ -178,13 +191,15 @@ impl Job {
 }
 
 async fn write_with_retries(
-    group: &store::Group,
+    group: &Group,
+    mut way: Way,
     pool: &Pool,
     partitions: &Partitions,
 ) -> Result<Vec<Outcome>, DatabaseError> {
     let mut attempt = 1;
     loop {
-        match store::write(group, pool, partitions).await {
+        match store::write(group, way, pool, partitions).await {
+            Err(error) if way == Way::Copy && is_repeat(&error) => way = Way::Insert,
             Err(error) if error.is_transient() && attempt < ATTEMPTS => {
                 metrics::counter!("kraiter_ingest_retries_total").increment(1);
                 tracing::debug!(%error, attempt, "a group of events is tried again");

@@ -12,6 +12,7 @@ use crate::contacts::{self, Contact, ContactRef};
 use crate::database::DatabaseError;
 use crate::events::EventType;
 use crate::events::store::{ReportedEvent, insert_reported};
+use crate::rollups;
 
 /// A mail that is going to be sent, or was.
 #[derive(Clone, Debug)]
@@ -84,7 +85,7 @@ pub(crate) async fn register_all(
         .filter(|(_, outcome)| outcome.is_ok())
         .map(|(new, _)| new)
         .collect();
-    fill_campaigns(tx, tenant, &registered, &sends).await?;
+    fill_campaigns(tx, tenant, &registered, &mut sends).await?;
     let reports: Vec<Report> = registered
         .iter()
         .map(|new| Report {
@@ -116,12 +117,13 @@ async fn remove_unused(
     }
 }
 
-/// A send that an event made before it was registered learns its campaign.
+/// A send that an event made before it was registered learns its campaign, and what was counted
+/// for it moves there.
 async fn fill_campaigns(
     tx: &impl GenericClient,
     tenant: TenantId,
     registered: &[&NewSend],
-    sends: &BTreeMap<String, Send>,
+    sends: &mut BTreeMap<String, Send>,
 ) -> Result<(), DatabaseError> {
     let missing: BTreeMap<&str, &str> = registered
         .iter()
@@ -131,10 +133,21 @@ async fn fill_campaigns(
         })
         .filter_map(|new| Some((new.id.as_str(), new.campaign.as_ref()?.as_str())))
         .collect();
-    match missing.is_empty() {
-        true => Ok(()),
-        false => store::set_campaigns(tx, tenant, &missing).await,
+    if missing.is_empty() {
+        return Ok(());
     }
+    store::set_campaigns(tx, tenant, &missing).await?;
+    let moved: Vec<(&Send, &str)> = missing
+        .iter()
+        .filter_map(|(id, campaign)| Some((sends.get(*id)?, *campaign)))
+        .collect();
+    rollups::store::move_sends(tx, tenant, &moved).await?;
+    for (id, campaign) in missing {
+        if let Some(send) = sends.get_mut(id) {
+            send.campaign = Some(campaign.to_owned());
+        }
+    }
+    Ok(())
 }
 
 fn outcome(
@@ -204,6 +217,7 @@ async fn apply(
                 at: report.at,
                 send_id: send.id.clone(),
                 contact_id: send.contact_id,
+                campaign: send.campaign.clone(),
             });
         }
         if send.progress != before {
