@@ -39,5 +39,6 @@ mod store;
 mod telemetry;
 mod tenants;
 pub mod verdicts;
+mod verify;
 
 pub use cli::run;

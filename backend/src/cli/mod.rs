@@ -8,6 +8,7 @@ mod output;
 mod replay;
 mod serve;
 mod tenant;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,15 @@ enum Command {
     /// known, with 3 if all was read and some lines were damaged or rejected, with 1 if it could
     /// not finish.
     Replay(ReplayArgs),
+    /// Recount everything from the events and report what differs. Changes nothing.
+    ///
+    /// Safe beside a running service: all is read as it was at one moment. Exits with 0 if nothing
+    /// differs, with 1 if anything does.
+    Verify {
+        /// Only this tenant, by name or id.
+        #[arg(long, value_name = "TENANT")]
+        tenant: Option<String>,
+    },
     /// Show and rotate the keys that sign links.
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
@@ -104,6 +114,15 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
                     block::run(command, store, output).await
                 })
                 .await
+            }
+            Command::Verify { tenant } => {
+                let mut code = ExitCode::SUCCESS;
+                with_store(cli.store.read()?, async |store| {
+                    code = verify::run(tenant.as_deref(), store, output).await?;
+                    Ok(())
+                })
+                .await?;
+                return Ok(code);
             }
             Command::Keyring(command) => keyring::run(command, &cli.store.read()?, output),
         };
