@@ -8,24 +8,6 @@ use serde_json::{Value, json};
 use crate::edge::{Edge, HOUR, now, tokens};
 use crate::service::{Service, all};
 
-/// Rollups as they follow from what is stored.
-const RECOUNT: &str = "delete from rollups; delete from link_rollups;
-    create temp view counted as
-      select e.tenant_id, coalesce(s.campaign, '') as campaign, e.kind, e.link_index, e.url,
-        timestamptz 'epoch' + interval '1 millisecond'
-          * ('x' || substr(replace(e.id::text, '-', ''), 1, 12))::bit(48)::bigint as at,
-        row_number() over (partition by e.tenant_id, e.send_id, e.kind order by e.id) as nth
-      from events e left join sends s on s.tenant_id = e.tenant_id and s.id = e.send_id;
-    insert into rollups (tenant_id, campaign, hour, kind, shard, events_count, firsts_count)
-      select tenant_id, campaign, date_trunc('hour', at), kind, nth % 2, count(*),
-        count(*) filter (where nth = 1 and kind in (1, 2))
-      from counted group by 1, 2, 3, 4, 5;
-    insert into link_rollups (tenant_id, campaign, day, link_index, url_digest, shard, url,
-        clicks_count)
-      select tenant_id, campaign, (at at time zone 'UTC')::date, link_index,
-        sha256(convert_to(url, 'UTF8')), nth % 2, url, count(*)
-      from counted where kind = 2 group by 1, 2, 3, 4, 5, 6, 7;";
-
 /// Two campaigns and mail without one, over three days, opened and clicked more than once.
 fn busy(name: &str) -> (Service, Api) {
     let url = database::fresh().unwrap();
@@ -58,7 +40,6 @@ fn busy(name: &str) -> (Service, Api) {
             api.write("PATCH", &path, &report).unwrap();
         }
     }
-    database::execute(&url, RECOUNT).unwrap();
     (service, api)
 }
 
