@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -110,6 +110,16 @@ impl Backend {
         run_command(&self.options, args)
     }
 
+    /// What another command says in JSON, whatever it exits with.
+    pub fn says(&self, args: &[&str]) -> Outcome<Value> {
+        let output = output_of(&self.options, args)?;
+        serde_json::from_slice(&output.stdout).map_err(|error| {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let problem = format!("`kraiter {}`: {error}; {errors}", args.join(" "));
+            Trouble::content(&self.options.data_dir, problem)
+        })
+    }
+
     pub fn json(&self, args: &[&str]) -> Outcome<Value> {
         let output = self.command(args)?;
         serde_json::from_str(&output).map_err(|error| {
@@ -207,7 +217,7 @@ fn environment(options: &BackendOptions) -> Vec<(OsString, OsString)> {
     env
 }
 
-fn run_command(options: &BackendOptions, args: &[&str]) -> Outcome<String> {
+fn output_of(options: &BackendOptions, args: &[&str]) -> Outcome<Output> {
     let mut command = Command::new(artifacts::kraiter()?);
     for name in NOT_INHERITED {
         command.env_remove(name);
@@ -218,10 +228,13 @@ fn run_command(options: &BackendOptions, args: &[&str]) -> Outcome<String> {
         .arg(&options.data_dir)
         .envs(environment(options))
         .stdin(Stdio::null());
+    let running = format!("running `kraiter {}`", args.join(" "));
+    command.output().map_err(Trouble::io(running))
+}
+
+fn run_command(options: &BackendOptions, args: &[&str]) -> Outcome<String> {
     let shown = format!("kraiter {}", args.join(" "));
-    let output = command
-        .output()
-        .map_err(Trouble::io(format!("running `{shown}`")))?;
+    let output = output_of(options, args)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

@@ -103,6 +103,12 @@ const UPDATE_CONTACTS: &str = "\
        as d (tenant_id, id, opens, clicks, last_open, last_click, unsubscribed) \
      where c.tenant_id = d.tenant_id and c.id = d.id";
 
+/// The update alone would lock in the order of whatever join the planner takes.
+const LOCK_CONTACTS: &str = "\
+     select count(*) from (select 1 from contacts c \
+       where (c.tenant_id, c.id) in (select * from unnest($1::int[], $2::uuid[])) \
+       order by c.tenant_id, c.id for no key update) locked";
+
 /// Counts on the contacts that are there. Whether all of them are.
 async fn add_to_contacts(
     tx: &Transaction<'_>,
@@ -111,9 +117,11 @@ async fn add_to_contacts(
     if contacts.is_empty() {
         return Ok(true);
     }
-    let statement = tx.prepare_cached(UPDATE_CONTACTS).await?;
     let tenants: Vec<i32> = contacts.iter().map(|contact| contact.tenant).collect();
     let ids: Vec<Uuid> = contacts.iter().map(|contact| contact.id).collect();
+    let lock = tx.prepare_cached(LOCK_CONTACTS).await?;
+    tx.execute(&lock, &[&tenants, &ids]).await?;
+    let statement = tx.prepare_cached(UPDATE_CONTACTS).await?;
     let deltas = || contacts.iter().map(|contact| &contact.delta);
     let opens: Vec<i64> = deltas().map(|delta| delta.opens).collect();
     let clicks: Vec<i64> = deltas().map(|delta| delta.clicks).collect();

@@ -82,7 +82,7 @@ const CONTACTS: &str = "\
     stored as ( \
       select c.*, t.kept_since is not null and c.created_at < t.kept_since as partial \
       from contacts c join t on t.id = c.tenant_id) \
-    select tenant_id, id::text, v.field, v.stored, v.found \
+    select tenant_id, coalesce(c.id, f.id)::text, v.field, v.stored, v.found \
     from stored c full join found f using (tenant_id, id), \
       lateral (values \
         ('emailsSentCount', c.emails_sent_count, coalesce(f.sent, 0), 1), \
@@ -114,7 +114,7 @@ const SENDS: &str = "\
         min(at) filter (where kind = 7) as complained \
       from e group by 1, 2), \
     stored as (select s.* from sends s join t on t.id = s.tenant_id) \
-    select tenant_id, id, v.field, v.stored, v.found \
+    select tenant_id, coalesce(s.id, f.id), v.field, v.stored, v.found \
     from stored s full join found f using (tenant_id, id) join t on t.id = tenant_id, \
       lateral (values \
         ('opensCount', s.opens_count, coalesce(f.opens, 0)), \
@@ -178,7 +178,7 @@ const LINKS: &str = "\
       from counted where not lost), \
     lost as (select tenant_id, day, sum(clicks)::bigint as clicks \
       from counted where lost group by 1, 2) \
-    select tenant_id, format('%s %s link %s %s', campaign, date '1970-01-01' + day, \
+    select tenant_id, format('%s %s link %s %s', campaign, date '1970-01-01' + day::int, \
         link_index, encode(url_digest, 'hex')), \
       'clicks', coalesce(r.clicks, 0), coalesce(p.clicks, 0) \
     from stored r full join present p using (tenant_id, campaign, day, link_index, url_digest) \
@@ -186,4 +186,4 @@ const LINKS: &str = "\
     where not coalesce(r.clicks, 0) between coalesce(p.clicks, 0) \
         and coalesce(p.clicks, 0) + coalesce(l.clicks, 0) \
       and (t.kept_since is null \
-        or (date '1970-01-01' + day)::timestamp at time zone 'UTC' >= t.kept_since)";
+        or (date '1970-01-01' + day::int)::timestamp at time zone 'UTC' >= t.kept_since)";

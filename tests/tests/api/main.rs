@@ -33,3 +33,4 @@ mod service;
 mod stats;
 mod statuses;
 mod tls;
+mod verify;
