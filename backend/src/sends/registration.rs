@@ -72,6 +72,9 @@ pub(crate) async fn register_all(
                 .or_insert((contact.id, campaign));
         }
     }
+    // Locked before sends are inserted, as ingest does: it may be making one of them right now.
+    let locked: Vec<_> = rows.values().map(|(contact, _)| contact.uuid()).collect();
+    contacts::store::lock(tx, tenant, &locked).await?;
     store::insert(tx, tenant, &rows, now).await?;
     let mut sends = store::lock(tx, tenant, &ids).await?;
     let outcomes: Vec<Result<Registered, Refusal>> = new
