@@ -14,7 +14,7 @@ use crate::api_keys::{Admin, Caller};
 use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
-use crate::http::problem::ProblemDocument;
+use crate::http::problem::{ProblemDocument, ProblemResponses};
 use crate::http::{Body, ErrorCode, Limit, Page, Problem, Query};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -270,8 +270,7 @@ pub(crate) struct EdgePolicy {
     responses(
         (status = 200, body = EdgePolicy, headers(("etag" = String, description = "The version"))),
         (status = 304, description = "Nothing has changed since the version in if-none-match"),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
+        ProblemResponses,
     )
 )]
 #[get("/edge/policy")]

@@ -6,11 +6,8 @@ use tokio_postgres::Row;
 
 use super::{Block, FRAME_BYTES, Reason, SetBy, Size, Target, TooMany};
 use crate::clock::Timestamp;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, locks};
 use crate::tenants::store::key;
-
-/// Blocks are set one after the other, so that their limits hold.
-const BLOCKS_LOCK: i64 = 0x6b72_6169_7465_7202;
 
 const COLUMNS: &str = "kind, value, set_by, reason, created_at";
 
@@ -70,7 +67,7 @@ pub(crate) async fn put(
     reason: Option<&Reason>,
     now: Timestamp,
 ) -> Result<Result<Put, TooMany>, DatabaseError> {
-    tx.execute("select pg_advisory_xact_lock($1)", &[&BLOCKS_LOCK])
+    tx.execute("select pg_advisory_xact_lock($1)", &[&locks::BLOCKS])
         .await?;
     let (kind, value, by) = (target.kind(), target.value(), set_by.as_str());
     let reason = reason.map(Reason::as_str);

@@ -12,7 +12,7 @@ use crate::backend::Backend;
 use crate::clock::Timestamp;
 use crate::database::connect;
 use crate::http::page::invalid_cursor;
-use crate::http::problem::ProblemDocument;
+use crate::http::problem::ProblemResponses;
 use crate::http::query::parameter;
 use crate::http::{ErrorCode, Limit, Page, Problem, Query};
 use crate::sends::Campaign;
@@ -67,8 +67,7 @@ pub(crate) struct CampaignsQuery {
     params(CampaignsQuery),
     responses(
         (status = 200, body = Page<CampaignView>),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
+        ProblemResponses,
     )
 )]
 #[get("/campaigns")]
@@ -109,8 +108,7 @@ fn name(cursor: &str) -> Result<String, Problem> {
     params(("name" = String, Path, description = "The campaign's name", example = "spring-sale")),
     responses(
         (status = 200, body = CampaignView),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
+        ProblemResponses,
     )
 )]
 #[get("/campaigns/{name}")]

@@ -2,7 +2,7 @@
 
 use tokio_postgres::error::SqlState;
 
-use super::{DatabaseError, Partitions, Pool, connect};
+use super::{DatabaseError, Partitions, Pool, connect, locks};
 use crate::clock;
 
 mod embedded {
@@ -17,9 +17,6 @@ pub(crate) enum MigrationError {
     Migration(#[from] refinery::Error),
 }
 
-/// One number for all replicas: whoever holds this advisory lock migrates.
-const MIGRATION_LOCK: i64 = 0x6b72_6169_7465_7201;
-
 /// Brings the schema to this version and makes the partitions that are needed next. Several
 /// replicas may do this at once; one works, the others wait.
 pub(crate) async fn migrate(pool: &Pool) -> Result<Vec<String>, MigrationError> {
@@ -27,7 +24,8 @@ pub(crate) async fn migrate(pool: &Pool) -> Result<Vec<String>, MigrationError> 
     // A lock of the session, so that migrations may commit one by one.
     client
         .batch_execute(&format!(
-            "set statement_timeout = 0; select pg_advisory_lock({MIGRATION_LOCK})"
+            "set statement_timeout = 0; select pg_advisory_lock({})",
+            locks::MIGRATION
         ))
         .await
         .map_err(DatabaseError::from)?;
@@ -36,7 +34,8 @@ pub(crate) async fn migrate(pool: &Pool) -> Result<Vec<String>, MigrationError> 
         .await;
     client
         .batch_execute(&format!(
-            "select pg_advisory_unlock({MIGRATION_LOCK}); reset statement_timeout"
+            "select pg_advisory_unlock({}); reset statement_timeout",
+            locks::MIGRATION
         ))
         .await
         .map_err(DatabaseError::from)?;

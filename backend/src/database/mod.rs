@@ -1,6 +1,7 @@
 //! The way to Postgres: URL, pool, migrations, partitions. Knows no table's meaning but the
 //! partitioning of `events`.
 
+pub(crate) mod locks;
 mod migrations;
 mod partitions;
 mod pool;

@@ -7,14 +7,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
-use super::{DatabaseError, Pool, connect};
+use super::{DatabaseError, Pool, connect, locks};
 use crate::clock::Timestamp;
 
 /// How many months are ready before they begin.
 const MONTHS_AHEAD: i32 = 3;
-
-/// One number for all replicas: two that create the same partition at once would fail each other.
-const PARTITION_LOCK: i64 = 0x6b72_6169_7465_7202;
 
 /// Knows which partitions are there and makes those that are missing. Call it before the
 /// transaction that inserts: making a partition locks the whole table for a moment.
@@ -103,7 +100,7 @@ fn lowest_id(date: Date) -> Uuid {
 async fn create(pool: &Pool, ranges: &[PartitionRange]) -> Result<(), DatabaseError> {
     let mut client = connect(pool).await?;
     let tx = client.transaction().await?;
-    tx.execute("select pg_advisory_xact_lock($1)", &[&PARTITION_LOCK])
+    tx.execute("select pg_advisory_xact_lock($1)", &[&locks::PARTITIONS])
         .await?;
     for PartitionRange { name, from, to } in ranges {
         tx.batch_execute(&format!(

@@ -201,6 +201,18 @@ pub(crate) struct ProblemDocument {
     field: Option<String>,
 }
 
+/// What a route may answer besides its own, in its documentation.
+#[derive(utoipa::IntoResponses)]
+#[expect(dead_code, reason = "only described, never made")]
+pub(crate) enum ProblemResponses {
+    /// Something about the request is wrong.
+    #[response(status = "4XX", content_type = "application/problem+json")]
+    Refused(ProblemDocument),
+    /// The service cannot answer now; the same request may be answered later.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemDocument),
+}
+
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.code.title(), self.detail)

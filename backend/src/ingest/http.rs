@@ -12,7 +12,7 @@ use super::queue::SubmitError;
 use super::{EdgeEvent, Rejection, batch, policy};
 use crate::backend::Backend;
 use crate::clock;
-use crate::http::problem::ProblemDocument;
+use crate::http::problem::ProblemResponses;
 use crate::http::{Body, ErrorCode, Problem, body};
 
 /// Largest batch, decompressed. Edges send 256 kB at a time; replays may send more.
@@ -39,8 +39,7 @@ pub(crate) struct IngestAnswer {
     request_body(content = String, content_type = "application/x-ndjson"),
     responses(
         (status = 200, body = IngestAnswer),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
+        ProblemResponses,
     )
 )]
 #[post("/ingest")]

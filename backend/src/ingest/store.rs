@@ -17,14 +17,10 @@ use super::insertion::{self, Fate, Way};
 use super::queue::Outcome;
 use super::strangers;
 use crate::clock::Timestamp;
-use crate::database::{DatabaseError, Partitions, Pool, connect};
+use crate::database::{DatabaseError, Partitions, Pool, connect, locks};
 use crate::events::EventType;
 use crate::rollups::{self, Changes, First, Of};
 use crate::tenants::store::key;
-
-/// An erasure takes this advisory lock alone, who adds rows about contacts takes it with others: so
-/// none brings back what is erased meanwhile.
-const ERASURE_LOCK: i64 = 0x6b72_6169_7465_7204;
 
 /// Stores what is new of the group and counts it. Returns one outcome for each request.
 pub(super) async fn write(
@@ -41,7 +37,7 @@ pub(super) async fn write(
     let statement = tx
         .prepare_cached("select pg_advisory_xact_lock_shared($1)")
         .await?;
-    tx.execute(&statement, &[&ERASURE_LOCK]).await?;
+    tx.execute(&statement, &[&locks::ERASURE]).await?;
     let mut fates = insertion::insert(&tx, &group.events, way).await?;
     let contacts = deltas::of_contacts(new_ones(group, &fates));
     if !add_to_contacts(&tx, &contacts).await? {

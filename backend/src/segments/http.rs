@@ -11,7 +11,7 @@ use crate::backend::Backend;
 use crate::clock;
 use crate::contacts::http::{ContactView, find};
 use crate::database::connect;
-use crate::http::problem::ProblemDocument;
+use crate::http::problem::{ProblemDocument, ProblemResponses};
 use crate::http::{Body, ErrorCode, Limit, Page, Problem, page};
 
 /// More do not make a segment clearer, and each costs on every contact that is looked at.
@@ -97,8 +97,7 @@ fn problem(place: usize, error: &ConditionError) -> Problem {
     request_body = SearchBody,
     responses(
         (status = 200, body = Page<ContactView>),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
+        ProblemResponses,
     )
 )]
 #[post("/contacts/search")]

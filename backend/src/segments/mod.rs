@@ -10,6 +10,7 @@
 pub(crate) mod http;
 mod parse;
 mod store;
+mod value;
 
 use crate::clock::Timestamp;
 use crate::contacts::{Consent, Contact, Email};

@@ -12,7 +12,7 @@ use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
 use crate::events::EventType;
-use crate::http::problem::ProblemDocument;
+use crate::http::problem::ProblemResponses;
 use crate::http::query::{invalid_parameter, parameter};
 use crate::http::{Problem, Query};
 use crate::sends::Campaign;
@@ -85,8 +85,7 @@ pub(crate) struct StatsView {
     params(StatsQuery),
     responses(
         (status = 200, body = StatsView),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
+        ProblemResponses,
     )
 )]
 #[get("/stats")]

@@ -13,7 +13,7 @@ use crate::api_keys::{Caller, Read};
 use crate::backend::Backend;
 use crate::database::connect;
 use crate::http::page::invalid_cursor;
-use crate::http::problem::ProblemDocument;
+use crate::http::problem::ProblemResponses;
 use crate::http::query::{invalid_parameter, parameter};
 use crate::http::{Limit, Page, Problem, Query};
 use crate::sends::{self, Campaign};
@@ -71,8 +71,7 @@ impl From<LinkClicks> for LinkView {
     params(LinksQuery),
     responses(
         (status = 200, body = Page<LinkView>),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, body = ProblemDocument, content_type = "application/problem+json"),
+        ProblemResponses,
     )
 )]
 #[get("/stats/links")]
