@@ -14,6 +14,7 @@ use crate::http::{ErrorCode, Problem};
 use crate::ingest::IngestQueue;
 use crate::signing::SharedKeyring;
 use crate::tenants::{Tenant, TenantDirectory};
+use crate::verdicts::Rules;
 
 pub(crate) struct Backend {
     pub(crate) pool: Pool,
@@ -21,6 +22,7 @@ pub(crate) struct Backend {
     pub(crate) tenants: Arc<TenantDirectory>,
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) ingest: IngestQueue,
+    pub(crate) rules: Arc<Rules>,
     pub(crate) ingest_secret: IngestSecret,
     pub(crate) policy: PolicyFeed,
     pub(crate) metrics: PrometheusHandle,

@@ -4,12 +4,14 @@
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kraiter_wire::Secret;
 
 use crate::database::DatabaseUrl;
 use crate::replay::Replay;
+use crate::verdicts::{Lists, Rules};
 
 /// Where a command finds the database and the secrets. Part of every subcommand.
 #[derive(Clone, Debug, clap::Args)]
@@ -82,6 +84,9 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     ingest_secret: IngestSecretArgs,
 
+    #[command(flatten)]
+    rules: RulesArgs,
+
     /// Migrate the database before serving (a private Postgres is always migrated).
     #[arg(long, env = "KRAITER_MIGRATE")]
     migrate: bool,
@@ -95,6 +100,27 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "KRAITER_INGEST_WRITERS", default_value_t = 2, value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=64))]
     ingest_writers: u16,
+}
+
+/// What verdicts are made with.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct RulesArgs {
+    /// Folder whose user-agents.toml and networks.toml take the place of those compiled in.
+    #[arg(long, env = "KRAITER_RULES_DIR", value_name = "DIR")]
+    rules_dir: Option<PathBuf>,
+}
+
+impl RulesArgs {
+    pub(crate) fn read(&self) -> Result<Rules, ConfigErrors> {
+        let lists = match &self.rules_dir {
+            Some(folder) => Lists::in_folder(folder),
+            None => Lists::built_in(),
+        };
+        let rules = lists
+            .map_err(|error| error.to_string())
+            .and_then(|lists| Rules::new(lists).map_err(|error| error.to_string()));
+        rules.map_err(|error| ConfigErrors(vec![format!("KRAITER_RULES_DIR: {error}")]))
+    }
 }
 
 /// Where the database is.
@@ -111,12 +137,12 @@ pub(crate) struct StoreConfig {
     pub(crate) keyring_file: PathBuf,
 }
 
-#[derive(Debug)]
 pub(crate) struct ServeConfig {
     pub(crate) store: StoreConfig,
     pub(crate) listen: SocketAddr,
     pub(crate) address_file: Option<PathBuf>,
     pub(crate) ingest_secret: IngestSecret,
+    pub(crate) rules: Arc<Rules>,
     pub(crate) migrate: bool,
     pub(crate) database_connections: usize,
     pub(crate) ingest_writers: usize,
@@ -206,12 +232,15 @@ impl ServeArgs {
             .read_or_make(&store.data_dir)
             .map_err(|error| errors.push(error))
             .ok();
-        match (store_config, secret, errors.is_empty()) {
-            (Some(store), Some(ingest_secret), true) => Ok(ServeConfig {
+        let rules = self.rules.read();
+        let rules = rules.map_err(|ConfigErrors(more)| errors.extend(more)).ok();
+        match (store_config, secret, rules, errors.is_empty()) {
+            (Some(store), Some(ingest_secret), Some(rules), true) => Ok(ServeConfig {
                 store,
                 listen: self.listen,
                 address_file: self.address_file.clone(),
                 ingest_secret,
+                rules: Arc::new(rules),
                 migrate: self.migrate,
                 database_connections: self.database_connections.into(),
                 ingest_writers: self.ingest_writers.into(),

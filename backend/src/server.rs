@@ -98,6 +98,7 @@ async fn serve_on(
         tenants: Arc::default(),
         partitions: Arc::clone(&partitions),
         ingest: queue,
+        rules: Arc::clone(&config.rules),
         ingest_secret: config.ingest_secret.clone(),
         policy: Default::default(),
         metrics: telemetry::metrics()?,

@@ -8,27 +8,45 @@ use super::CampaignSummary;
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 use crate::events::EventType;
-use crate::stats::Counts;
+use crate::rollups::Tally;
+use crate::stats::{Counts, OfKind};
 use crate::tenants::store::key;
 
 /// What is selected of each campaign: its hours, then a list of kinds with a list of what was counted
 /// of each and a list of how many were firsts.
 const COLUMNS: &str = "campaign, min(first_hour), max(last_hour), array_agg(kind), \
-                       array_agg(events), array_agg(firsts)";
+                       array_agg(events), array_agg(human), array_agg(machine), \
+                       array_agg(firsts), array_agg(human_firsts)";
 
 const BY_KIND: &str = "select campaign, kind, min(hour) as first_hour, max(hour) as last_hour, \
-                         sum(events_count)::bigint as events, sum(firsts_count)::bigint as firsts \
+                         sum(events_count)::bigint as events, \
+                         sum(human_events_count)::bigint as human, \
+                         sum(machine_events_count)::bigint as machine, \
+                         sum(firsts_count)::bigint as firsts, \
+                         sum(human_firsts_count)::bigint as human_firsts \
                        from rollups";
 
 fn read(row: &Row) -> CampaignSummary {
     let kinds: Vec<i16> = row.get(3);
-    let events: Vec<i64> = row.get(4);
-    let firsts: Vec<i64> = row.get(5);
+    let numbers: [Vec<i64>; 5] = [4, 5, 6, 7, 8].map(|column| row.get(column));
     let mut totals = Counts::default();
-    for ((kind, events), firsts) in kinds.into_iter().zip(events).zip(firsts) {
+    for (place, kind) in kinds.into_iter().enumerate() {
+        let [all, human, machine, firsts, human_firsts] = numbers
+            .each_ref()
+            .map(|list| list.get(place).copied().unwrap_or_default());
+        let events = Tally {
+            all,
+            human,
+            machine,
+        };
+        let counted = OfKind {
+            events,
+            firsts,
+            human_firsts,
+        };
         // A kind of a newer version is left out of what this version shows.
         if let Some(kind) = EventType::from_number(kind) {
-            totals.add(kind, events, firsts);
+            totals.add(kind, counted);
         }
     }
     CampaignSummary {

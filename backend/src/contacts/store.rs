@@ -16,10 +16,12 @@ use crate::tenants::store::key;
 pub(crate) const COLUMNS: &str = "id, email, created_at, emails_sent_count, emails_opened_count, \
                        emails_clicked_count, last_email_sent_at, last_email_opened_at, \
                        last_email_clicked_at, unsubscribed_at, suppressed_at, \
-                       tracking_consent";
+                       tracking_consent, emails_human_opened_count, emails_human_clicked_count, \
+                       emails_machine_opened_count, emails_machine_clicked_count, \
+                       last_email_human_opened_at, last_email_human_clicked_at";
 
 /// Where columns begin that a query adds to these.
-pub(crate) const COLUMNS_COUNT: usize = 12;
+pub(crate) const COLUMNS_COUNT: usize = 18;
 
 pub(crate) fn read(row: &Row) -> Contact {
     Contact {
@@ -38,6 +40,12 @@ pub(crate) fn read(row: &Row) -> Contact {
             true => Consent::Given,
             false => Consent::Withdrawn,
         }),
+        emails_human_opened_count: row.get(12),
+        emails_human_clicked_count: row.get(13),
+        emails_machine_opened_count: row.get(14),
+        emails_machine_clicked_count: row.get(15),
+        last_email_human_opened_at: row.get(16),
+        last_email_human_clicked_at: row.get(17),
     }
 }
 

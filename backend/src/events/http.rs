@@ -18,6 +18,7 @@ use crate::http::problem::ProblemDocument;
 use crate::http::query::{invalid_parameter, parameter};
 use crate::http::{Limit, Page, Problem, Query, page};
 use crate::sends::Campaign;
+use crate::verdicts::{Reason, Verdict};
 
 /// One thing that happened to a send.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -47,6 +48,14 @@ pub(crate) struct EventView {
     ip: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
+    /// Opens and clicks: who made it. It may change while events around it arrive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "machine")]
+    verdict: Option<&'static str>,
+    /// Opens and clicks: the rules that applied. The verdict follows from them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["bot_ua", "burst"]))]
+    reasons: Option<Vec<&'static str>>,
 }
 
 impl EventView {
@@ -73,6 +82,10 @@ impl From<Event> for EventView {
             index: event.link_index,
             ip: event.ip,
             user_agent: event.user_agent,
+            verdict: event.verdict.map(Verdict::as_str),
+            reasons: event
+                .reasons
+                .map(|reasons| reasons.iter().map(Reason::as_str).collect()),
         }
     }
 }
@@ -85,6 +98,10 @@ pub(crate) struct EventsQuery {
     #[serde(rename = "type")]
     #[param(example = "email.opened,email.clicked")]
     kind: Option<String>,
+    /// Only opens and clicks with one of these verdicts: `human`, `machine`, `suspect`, with commas
+    /// between them.
+    #[param(example = "human,suspect")]
+    verdict: Option<String>,
     send_id: Option<String>,
     /// Address or id.
     contact: Option<String>,
@@ -128,8 +145,15 @@ pub(crate) async fn get_events(
             .map(|kind| parameter::<EventType>("type", kind))
             .collect()
     });
+    let verdicts = query.verdict.as_deref().map(|verdicts| {
+        verdicts
+            .split(',')
+            .map(|verdict| parameter::<Verdict>("verdict", verdict))
+            .collect()
+    });
     let mut filter = EventFilter {
         kinds: kinds.transpose()?,
+        verdicts: verdicts.transpose()?,
         send: query
             .send_id
             .as_deref()

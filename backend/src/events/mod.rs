@@ -11,6 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::verdicts::{Reasons, Verdict};
 
 /// Names are public API; numbers are what Postgres holds. Both keep their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -102,6 +103,9 @@ pub(crate) struct Event {
     pub(crate) url: Option<String>,
     pub(crate) ip: Option<IpAddr>,
     pub(crate) user_agent: Option<String>,
+    /// Of opens and clicks.
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) reasons: Option<Reasons>,
 }
 
 impl Event {
@@ -125,6 +129,7 @@ pub(crate) fn lowest_id(time: Timestamp) -> Uuid {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EventFilter {
     pub(crate) kinds: Option<Vec<EventType>>,
+    pub(crate) verdicts: Option<Vec<Verdict>>,
     pub(crate) send: Option<String>,
     pub(crate) contact: Option<ContactId>,
     pub(crate) campaign: Option<String>,

@@ -12,6 +12,7 @@ use crate::database::DatabaseError;
 use crate::random;
 use crate::rollups;
 use crate::tenants::store::key;
+use crate::verdicts::{Reasons, Verdict};
 
 fn read(row: &Row) -> Option<Event> {
     Some(Event {
@@ -26,6 +27,8 @@ fn read(row: &Row) -> Option<Event> {
         url: row.get(7),
         ip: row.get(8),
         user_agent: row.get(9),
+        verdict: row.get::<_, Option<i16>>(10).and_then(Verdict::from_number),
+        reasons: row.get::<_, Option<i32>>(11).map(Reasons::from_bits),
     })
 }
 
@@ -41,6 +44,10 @@ pub(crate) async fn list(
         .kinds
         .as_ref()
         .map(|kinds| kinds.iter().map(|kind| kind.number()).collect());
+    let verdicts: Option<Vec<i16>> = filter
+        .verdicts
+        .as_ref()
+        .map(|verdicts| verdicts.iter().map(|verdict| verdict.number()).collect());
     let contact = filter.contact.map(ContactId::uuid);
     let from = filter.from.map(lowest_id);
     // The cursor is the smaller bound on every page but the first.
@@ -55,6 +62,7 @@ pub(crate) async fn list(
     let kinds = kinds.as_ref().map(|v| v as &(dyn ToSql + Sync));
     let optional = [
         ("e.kind = any($)", kinds),
+        ("e.verdict = any($)", verdicts.as_ref().map(|v| v as _)),
         ("e.send_id = $", filter.send.as_ref().map(|v| v as _)),
         ("e.contact_id = $", contact.as_ref().map(|v| v as _)),
         ("s.campaign = $", filter.campaign.as_ref().map(|v| v as _)),
@@ -70,7 +78,7 @@ pub(crate) async fn list(
     values.push(&limit);
     let sql = format!(
         "select e.id, e.kind, e.send_id, e.contact_id, c.email, s.campaign, e.link_index, e.url, \
-           e.ip, e.user_agent \
+           e.ip, e.user_agent, e.verdict, e.reasons \
          from events e \
          left join sends s on s.tenant_id = e.tenant_id and s.id = e.send_id \
          left join contacts c on c.tenant_id = e.tenant_id and c.id = e.contact_id \
@@ -123,7 +131,7 @@ pub(crate) async fn insert_reported(
             tenant: key(tenant),
             campaign: event.campaign.as_deref(),
         };
-        changes.add_events(of, event.kind, event.at, 1);
+        changes.add_events(of, event.kind, event.at, rollups::Tally::of(None));
     }
     rollups::store::add(client, &changes).await
 }

@@ -66,5 +66,6 @@ fn verify_line(line: &[u8], verifier: &mut Verifier) -> Result<EdgeEvent, Reject
         day: claims.day,
         click,
         signals,
+        reasons: None,
     })
 }

@@ -1,42 +1,57 @@
 //! What a group of events adds to contacts and sends, in the order in which their rows are locked.
 
-use kraiter_wire::{Day, EventId};
+use kraiter_wire::Day;
 use uuid::Uuid;
 
 use super::EdgeEvent;
 use crate::clock::Timestamp;
 use crate::events::EventType;
+use crate::rollups::Tally;
 use crate::tenants::store::key;
+use crate::verdicts::Verdict;
 
 /// What a group adds to one contact or one send.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Delta {
-    pub(super) opens: i64,
-    pub(super) clicks: i64,
-    pub(super) first_open: Option<Timestamp>,
-    pub(super) last_open: Option<Timestamp>,
-    pub(super) first_click: Option<Timestamp>,
-    pub(super) last_click: Option<Timestamp>,
+    pub(super) opens: Seen,
+    pub(super) clicks: Seen,
     pub(super) unsubscribed: Option<Timestamp>,
 }
 
+/// Opens, or clicks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) count: Tally,
+    pub(super) first: Option<Timestamp>,
+    pub(super) last: Option<Timestamp>,
+    /// Of those that a person made.
+    pub(super) first_human: Option<Timestamp>,
+    pub(super) last_human: Option<Timestamp>,
+}
+
+impl Seen {
+    fn add(&mut self, at: Timestamp, verdict: Option<Verdict>) {
+        self.count += Tally::of(verdict);
+        earlier(&mut self.first, at);
+        self.last = self.last.max(Some(at));
+        if verdict == Some(Verdict::Human) {
+            earlier(&mut self.first_human, at);
+            self.last_human = self.last_human.max(Some(at));
+        }
+    }
+}
+
+fn earlier(slot: &mut Option<Timestamp>, at: Timestamp) {
+    *slot = Some(slot.map_or(at, |old| old.min(at)));
+}
+
 impl Delta {
-    fn add(&mut self, kind: EventType, id: EventId) {
-        let at = Timestamp(id.time());
-        let earlier =
-            |slot: &mut Option<Timestamp>| *slot = Some(slot.map_or(at, |old| old.min(at)));
-        match kind {
-            EventType::Opened => {
-                self.opens += 1;
-                earlier(&mut self.first_open);
-                self.last_open = self.last_open.max(Some(at));
-            }
-            EventType::Clicked => {
-                self.clicks += 1;
-                earlier(&mut self.first_click);
-                self.last_click = self.last_click.max(Some(at));
-            }
-            EventType::Unsubscribed => earlier(&mut self.unsubscribed),
+    fn add(&mut self, event: &EdgeEvent) {
+        let at = Timestamp(event.id.time());
+        match event.kind {
+            EventType::Opened => self.opens.add(at, event.verdict()),
+            EventType::Clicked => self.clicks.add(at, event.verdict()),
+            EventType::Unsubscribed => earlier(&mut self.unsubscribed, at),
             // No edge sees these.
             EventType::Sent | EventType::Delivered | EventType::Bounced | EventType::Complained => {
             }
@@ -73,11 +88,11 @@ pub(super) fn of_contacts<'a>(events: impl Iterator<Item = &'a EdgeEvent>) -> Ve
     for (tenant, id, event) in sorted {
         match deltas.last_mut() {
             Some(last) if (last.tenant, last.id) == (tenant, id) => {
-                last.delta.add(event.kind, event.id);
+                last.delta.add(event);
             }
             _ => {
                 let mut delta = Delta::default();
-                delta.add(event.kind, event.id);
+                delta.add(event);
                 let day = event.day;
                 deltas.push(ContactDelta {
                     tenant,
@@ -101,11 +116,11 @@ pub(super) fn of_sends<'a>(events: impl Iterator<Item = &'a EdgeEvent>) -> Vec<S
     for (tenant, id, event) in sorted {
         match deltas.last_mut() {
             Some(last) if (last.tenant, last.id) == (tenant, id) => {
-                last.delta.add(event.kind, event.id);
+                last.delta.add(event);
             }
             _ => {
                 let mut delta = Delta::default();
-                delta.add(event.kind, event.id);
+                delta.add(event);
                 let (contact, day) = (event.contact.uuid(), event.day);
                 deltas.push(SendDelta {
                     tenant,

@@ -9,11 +9,12 @@ use actix_web::{HttpRequest, post};
 use serde::Serialize;
 
 use super::queue::SubmitError;
-use super::{EdgeEvent, Rejection, batch, policy};
+use super::{EdgeEvent, Rejection, batch, judging, policy};
 use crate::backend::Backend;
 use crate::clock;
 use crate::http::problem::ProblemResponses;
 use crate::http::{Body, ErrorCode, Problem, body};
+use crate::verdicts::Lines;
 
 /// Largest batch, decompressed. Edges send 256 kB at a time; replays may send more.
 const MAX_BATCH_BYTES: usize = 16 << 20;
@@ -121,12 +122,15 @@ async fn apply_policies(
     let now = clock::now();
     let mut kept = Vec::with_capacity(events.len());
     for mut event in events {
-        let verdict = tenants
+        let kept_or_not = tenants
             .get(&event.tenant)
             .ok_or(Rejection::UnknownTenant)
             .and_then(|tenant| policy::apply(&mut event, &tenant.settings, now));
-        match verdict {
-            Ok(()) => kept.push(event),
+        match kept_or_not {
+            Ok(()) => {
+                judging::judge(&mut event, &backend.rules, &Lines::default());
+                kept.push(event);
+            }
             Err(rejection) => rejections.push(rejection),
         }
     }

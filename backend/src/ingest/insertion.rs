@@ -17,6 +17,7 @@ use super::{Click, EdgeEvent};
 use crate::database::DatabaseError;
 use crate::events::EventType;
 use crate::tenants::store::key;
+use crate::verdicts::{Reasons, Verdict};
 
 /// What became of one event of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +120,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 async fn copy(tx: &Transaction<'_>, events: &[&EdgeEvent]) -> Result<(), DatabaseError> {
     let sql = "copy events (tenant_id, id, kind, contact_id, send_id, link_index, url, ip, \
-                 user_agent, accept_language, sec_purpose, purpose, x_purpose, x_moz) \
+                 user_agent, accept_language, sec_purpose, purpose, x_purpose, x_moz, \
+                 verdict, reasons) \
                from stdin (format binary)";
     let statement = tx.prepare_cached(sql).await?;
     let sink = tx.copy_in::<_, Bytes>(&statement).await?;
@@ -142,7 +144,7 @@ async fn copy(tx: &Transaction<'_>, events: &[&EdgeEvent]) -> Result<(), Databas
 
 /// One tuple of Postgres's binary copy format, in the order of the columns named above.
 fn put_row(event: &EdgeEvent, out: &mut BytesMut) {
-    out.put_i16(14);
+    out.put_i16(16);
     out.put_i32(4);
     out.put_i32(key(event.tenant));
     put(out, Some(event.id.uuid().as_bytes().as_slice()));
@@ -172,6 +174,12 @@ fn put_row(event: &EdgeEvent, out: &mut BytesMut) {
     ] {
         put(out, text.as_ref().map(String::as_bytes));
     }
+    let verdict = event
+        .verdict()
+        .map(|verdict| verdict.number().to_be_bytes());
+    put(out, verdict.as_ref().map(<[u8; 2]>::as_slice));
+    let reasons = event.reasons.map(|reasons| reasons.bits().to_be_bytes());
+    put(out, reasons.as_ref().map(<[u8; 4]>::as_slice));
 }
 
 /// A value's length and bytes; a length of -1 says that there is none.
@@ -209,10 +217,11 @@ async fn insert_missing(
     events: &[&EdgeEvent],
 ) -> Result<HashSet<(i32, Uuid)>, DatabaseError> {
     let sql = "insert into events (tenant_id, id, kind, contact_id, send_id, link_index, url, ip, \
-                 user_agent, accept_language, sec_purpose, purpose, x_purpose, x_moz) \
+                 user_agent, accept_language, sec_purpose, purpose, x_purpose, x_moz, \
+                 verdict, reasons) \
                select * from unnest($1::int[], $2::uuid[], $3::smallint[], $4::uuid[], \
                  $5::text[], $6::bigint[], $7::text[], $8::inet[], $9::text[], $10::text[], \
-                 $11::text[], $12::text[], $13::text[], $14::text[]) \
+                 $11::text[], $12::text[], $13::text[], $14::text[], $15::smallint[], $16::int[]) \
                on conflict do nothing returning tenant_id, id";
     let statement = tx.prepare_cached(sql).await?;
     fn column<'a, T>(events: &[&'a EdgeEvent], pick: impl Fn(&'a EdgeEvent) -> T) -> Vec<T> {
@@ -223,7 +232,7 @@ async fn insert_missing(
         click.map(|Click { index, .. }| i64::from(*index))
     };
     let url = |event: &EdgeEvent| event.click.as_ref().map(|click| click.url.clone());
-    let values: [&(dyn ToSql + Sync); 14] = [
+    let values: [&(dyn ToSql + Sync); 16] = [
         &column(events, |event| key(event.tenant)),
         &column(events, |event| event.id.uuid()),
         &column(events, |event| event.kind.number()),
@@ -238,6 +247,8 @@ async fn insert_missing(
         &column(events, |event| event.signals.purpose.as_deref()),
         &column(events, |event| event.signals.x_purpose.as_deref()),
         &column(events, |event| event.signals.x_moz.as_deref()),
+        &column(events, |event| event.verdict().map(Verdict::number)),
+        &column(events, |event| event.reasons.map(Reasons::bits)),
     ];
     let rows = tx.query(&statement, &values).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())

@@ -1,6 +1,6 @@
 //! Ingest: from a batch of event lines to rows and counters, exactly once.
 //!
-//! `batch` verifies lines, `queue` groups the events of many requests, `store` writes a group in
+//! `batch` verifies lines, `judging` says who made an event, `queue` groups the events of many requests, `store` writes a group in
 //! one transaction. Nothing that an edge says about identity is taken on trust: tenant, send,
 //! contact and URL come out of the signed token.
 
@@ -9,6 +9,7 @@ mod deltas;
 mod group;
 pub(crate) mod http;
 mod insertion;
+mod judging;
 mod policy;
 mod queue;
 mod store;
@@ -19,6 +20,7 @@ use std::net::IpAddr;
 use kraiter_wire::{ContactId, Day, EventId, TenantId};
 
 use crate::events::EventType;
+use crate::verdicts::{Reasons, Verdict};
 
 pub(crate) use queue::IngestQueue;
 
@@ -34,6 +36,14 @@ pub(crate) struct EdgeEvent {
     pub(crate) day: Day,
     pub(crate) click: Option<Click>,
     pub(crate) signals: Signals,
+    /// What the event says by itself about who made it; of opens and clicks.
+    pub(crate) reasons: Option<Reasons>,
+}
+
+impl EdgeEvent {
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        self.reasons.map(Reasons::verdict)
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -68,6 +68,7 @@ mod tests {
                 ip: "203.0.113.9".parse().ok(),
                 ..Signals::default()
             },
+            reasons: None,
         }
     }
 

@@ -11,7 +11,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::EdgeEvent;
-use super::deltas::{self, ContactDelta, SendDelta};
+use super::deltas::{self, ContactDelta, Delta, SendDelta};
 use super::group::Group;
 use super::insertion::{self, Fate, Way};
 use super::queue::Outcome;
@@ -19,7 +19,7 @@ use super::strangers;
 use crate::clock::Timestamp;
 use crate::database::{DatabaseError, Partitions, Pool, connect, locks};
 use crate::events::EventType;
-use crate::rollups::{self, Changes, First, Of};
+use crate::rollups::{self, Changes, First, Of, Tally, Whose};
 use crate::tenants::store::key;
 
 /// Stores what is new of the group and counts it. Returns one outcome for each request.
@@ -91,12 +91,20 @@ const UPDATE_CONTACTS: &str = "\
      update contacts c set \
        emails_opened_count = c.emails_opened_count + d.opens, \
        emails_clicked_count = c.emails_clicked_count + d.clicks, \
+       emails_human_opened_count = c.emails_human_opened_count + d.human_opens, \
+       emails_human_clicked_count = c.emails_human_clicked_count + d.human_clicks, \
+       emails_machine_opened_count = c.emails_machine_opened_count + d.machine_opens, \
+       emails_machine_clicked_count = c.emails_machine_clicked_count + d.machine_clicks, \
        last_email_opened_at = greatest(c.last_email_opened_at, d.last_open), \
        last_email_clicked_at = greatest(c.last_email_clicked_at, d.last_click), \
+       last_email_human_opened_at = greatest(c.last_email_human_opened_at, d.last_human_open), \
+       last_email_human_clicked_at = greatest(c.last_email_human_clicked_at, d.last_human_click), \
        unsubscribed_at = least(c.unsubscribed_at, d.unsubscribed) \
      from unnest($1::int[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[], \
-       $6::timestamptz[], $7::timestamptz[]) \
-       as d (tenant_id, id, opens, clicks, last_open, last_click, unsubscribed) \
+       $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::bigint[], $10::bigint[], \
+       $11::bigint[], $12::timestamptz[], $13::timestamptz[]) \
+       as d (tenant_id, id, opens, clicks, last_open, last_click, unsubscribed, human_opens, \
+         human_clicks, machine_opens, machine_clicks, last_human_open, last_human_click) \
      where c.tenant_id = d.tenant_id and c.id = d.id";
 
 /// The update alone would lock in the order of whatever join the planner takes.
@@ -119,19 +127,22 @@ async fn add_to_contacts(
     tx.execute(&lock, &[&tenants, &ids]).await?;
     let statement = tx.prepare_cached(UPDATE_CONTACTS).await?;
     let deltas = || contacts.iter().map(|contact| &contact.delta);
-    let opens: Vec<i64> = deltas().map(|delta| delta.opens).collect();
-    let clicks: Vec<i64> = deltas().map(|delta| delta.clicks).collect();
-    let last_opens: Vec<_> = deltas().map(|delta| delta.last_open).collect();
-    let last_clicks: Vec<_> = deltas().map(|delta| delta.last_click).collect();
-    let unsubscribed: Vec<_> = deltas().map(|delta| delta.unsubscribed).collect();
-    let values: [&(dyn ToSql + Sync); 7] = [
+    let counts = |pick: fn(&Delta) -> i64| -> Vec<i64> { deltas().map(pick).collect() };
+    let times = |pick: fn(&Delta) -> Option<Timestamp>| -> Vec<_> { deltas().map(pick).collect() };
+    let values: [&(dyn ToSql + Sync); 13] = [
         &tenants,
         &ids,
-        &opens,
-        &clicks,
-        &last_opens,
-        &last_clicks,
-        &unsubscribed,
+        &counts(|delta| delta.opens.count.all),
+        &counts(|delta| delta.clicks.count.all),
+        &times(|delta| delta.opens.last),
+        &times(|delta| delta.clicks.last),
+        &times(|delta| delta.unsubscribed),
+        &counts(|delta| delta.opens.count.human),
+        &counts(|delta| delta.clicks.count.human),
+        &counts(|delta| delta.opens.count.machine),
+        &counts(|delta| delta.clicks.count.machine),
+        &times(|delta| delta.opens.last_human),
+        &times(|delta| delta.clicks.last_human),
     ];
     let updated = tx.execute(&statement, &values).await?;
     Ok(usize::try_from(updated) == Ok(contacts.len()))
@@ -175,27 +186,60 @@ async fn take_in_strangers(
     }
 }
 
-/// Answers for each send its number, its campaign, how many opens and clicks it has now, and its
-/// first ones until now where this group brings earlier ones.
+/// Answers for each send its number, its campaign, and of its opens, clicks, human opens and human
+/// clicks: how many there are now, and the first one until now where this group brings an earlier
+/// one. Notes the sends whose events have to be judged together: several clicks may be a burst and
+/// an open part of it, and only the send knows whether an event came too soon.
 ///
-/// Those are read as they were when the statement began. That is right because whoever changes a
-/// send holds the lock of its contact's row, and the statement before this one has taken it.
+/// What was until now is read as it was when the statement began. That is right because whoever
+/// changes a send holds the lock of its contact's row, and the statement before this one has taken
+/// it.
 const UPDATE_SENDS: &str = "\
-     update sends s set \
-       opens_count = s.opens_count + d.opens, \
-       clicks_count = s.clicks_count + d.clicks, \
-       opened_at = least(s.opened_at, d.opened_at), \
-       clicked_at = least(s.clicked_at, d.clicked_at), \
-       unsubscribed_at = least(s.unsubscribed_at, d.unsubscribed_at) \
-     from unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], \
-       $6::timestamptz[], $7::timestamptz[], $8::timestamptz[]) \
-       as d (number, tenant_id, id, opens, clicks, opened_at, clicked_at, unsubscribed_at) \
-     where s.tenant_id = d.tenant_id and s.id = d.id \
-     returning d.number, s.campaign, s.opens_count, s.clicks_count, \
-       case when d.opens > 0 and s.opens_count > d.opens then (select o.opened_at from sends o \
-         where o.tenant_id = s.tenant_id and o.id = s.id and o.opened_at > s.opened_at) end, \
-       case when d.clicks > 0 and s.clicks_count > d.clicks then (select o.clicked_at from sends o \
-         where o.tenant_id = s.tenant_id and o.id = s.id and o.clicked_at > s.clicked_at) end";
+     with counted as ( \
+       update sends s set \
+         opens_count = s.opens_count + d.opens, \
+         clicks_count = s.clicks_count + d.clicks, \
+         opened_at = least(s.opened_at, d.opened_at), \
+         clicked_at = least(s.clicked_at, d.clicked_at), \
+         unsubscribed_at = least(s.unsubscribed_at, d.unsubscribed_at), \
+         human_opens_count = s.human_opens_count + d.human_opens, \
+         human_clicks_count = s.human_clicks_count + d.human_clicks, \
+         human_opened_at = least(s.human_opened_at, d.human_opened_at), \
+         human_clicked_at = least(s.human_clicked_at, d.human_clicked_at), \
+         machine_opens_count = s.machine_opens_count + d.machine_opens, \
+         machine_clicks_count = s.machine_clicks_count + d.machine_clicks \
+       from unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], \
+         $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::bigint[], $10::bigint[], \
+         $11::timestamptz[], $12::timestamptz[], $13::bigint[], $14::bigint[]) \
+         as d (number, tenant_id, id, opens, clicks, opened_at, clicked_at, unsubscribed_at, \
+           human_opens, human_clicks, human_opened_at, human_clicked_at, machine_opens, \
+           machine_clicks) \
+       where s.tenant_id = d.tenant_id and s.id = d.id \
+       returning d.number, s.campaign, s.opens_count, s.clicks_count, s.human_opens_count, \
+         s.human_clicks_count, \
+         case when d.opens > 0 and s.opens_count > d.opens then (select o.opened_at from sends o \
+           where o.tenant_id = s.tenant_id and o.id = s.id and o.opened_at > s.opened_at) end \
+           as opened_before, \
+         case when d.clicks > 0 and s.clicks_count > d.clicks then (select o.clicked_at \
+           from sends o where o.tenant_id = s.tenant_id and o.id = s.id \
+             and o.clicked_at > s.clicked_at) end as clicked_before, \
+         case when d.human_opens > 0 and s.human_opens_count > d.human_opens then ( \
+           select o.human_opened_at from sends o where o.tenant_id = s.tenant_id and o.id = s.id \
+             and o.human_opened_at > s.human_opened_at) end as human_opened_before, \
+         case when d.human_clicks > 0 and s.human_clicks_count > d.human_clicks then ( \
+           select o.human_clicked_at from sends o where o.tenant_id = s.tenant_id and o.id = s.id \
+             and o.human_clicked_at > s.human_clicked_at) end as human_clicked_before, \
+         s.tenant_id, s.id, s.contact_id, \
+         d.clicks > 0 or (d.opens > 0 and s.clicks_count > 1) \
+           or (d.opened_at < s.sent_at + interval '10 minutes' \
+             and d.opened_at < s.sent_at + interval '1 ms' * coalesce((select t.too_soon_millis \
+               from tenants t where t.id = s.tenant_id), 2000)) as together), \
+     noted as ( \
+       insert into unsettled (tenant_id, send_id, contact_id) \
+       select tenant_id, id, contact_id from counted where together order by tenant_id, id \
+       on conflict do nothing) \
+     select number, campaign, opens_count, clicks_count, human_opens_count, human_clicks_count, \
+       opened_before, clicked_before, human_opened_before, human_clicked_before from counted";
 
 /// A send of a group with its place in it.
 type Numbered<'s, 'g> = (i64, &'s SendDelta<'g>);
@@ -217,20 +261,23 @@ async fn add_to_sends(
     let tenants: Vec<i32> = sends.iter().map(|(_, send)| send.tenant).collect();
     let ids: Vec<&str> = sends.iter().map(|(_, send)| send.id).collect();
     let deltas = || sends.iter().map(|(_, send)| &send.delta);
-    let opens: Vec<i64> = deltas().map(|delta| delta.opens).collect();
-    let clicks: Vec<i64> = deltas().map(|delta| delta.clicks).collect();
-    let opened: Vec<_> = deltas().map(|delta| delta.first_open).collect();
-    let clicked: Vec<_> = deltas().map(|delta| delta.first_click).collect();
-    let unsubscribed: Vec<_> = deltas().map(|delta| delta.unsubscribed).collect();
-    let values: [&(dyn ToSql + Sync); 8] = [
+    let counts = |pick: fn(&Delta) -> i64| -> Vec<i64> { deltas().map(pick).collect() };
+    let times = |pick: fn(&Delta) -> Option<Timestamp>| -> Vec<_> { deltas().map(pick).collect() };
+    let values: [&(dyn ToSql + Sync); 14] = [
         &numbers,
         &tenants,
         &ids,
-        &opens,
-        &clicks,
-        &opened,
-        &clicked,
-        &unsubscribed,
+        &counts(|delta| delta.opens.count.all),
+        &counts(|delta| delta.clicks.count.all),
+        &times(|delta| delta.opens.first),
+        &times(|delta| delta.clicks.first),
+        &times(|delta| delta.unsubscribed),
+        &counts(|delta| delta.opens.count.human),
+        &counts(|delta| delta.clicks.count.human),
+        &times(|delta| delta.opens.first_human),
+        &times(|delta| delta.clicks.first_human),
+        &counts(|delta| delta.opens.count.machine),
+        &counts(|delta| delta.clicks.count.machine),
     ];
     Ok(tx.query(&statement, &values).await?)
 }
@@ -255,20 +302,42 @@ fn changes<'a>(
             campaign: *campaign,
         };
         let delta = &send.delta;
+        // What the group adds, and where in the row stands how many there are now.
+        let (opens, clicks) = (&delta.opens, &delta.clicks);
+        let (opened, clicked) = (EventType::Opened, EventType::Clicked);
         let kinds = [
-            (EventType::Opened, delta.opens, delta.first_open, 2, 4),
-            (EventType::Clicked, delta.clicks, delta.first_click, 3, 5),
+            (opened, Whose::Anyones, opens.count.all, opens.first, 2),
+            (clicked, Whose::Anyones, clicks.count.all, clicks.first, 3),
+            (
+                opened,
+                Whose::Peoples,
+                opens.count.human,
+                opens.first_human,
+                4,
+            ),
+            (
+                clicked,
+                Whose::Peoples,
+                clicks.count.human,
+                clicks.first_human,
+                5,
+            ),
         ];
-        for (kind, added, in_group, count, before) in kinds {
-            let (Some(in_group), count) = (in_group, row.get::<_, i64>(count)) else {
+        for (kind, whose, added, in_group, column) in kinds {
+            let (Some(in_group), count) = (in_group, row.get::<_, i64>(column)) else {
                 continue;
             };
-            let before: Option<Timestamp> = row.get(before);
+            let before: Option<Timestamp> = row.get(column + 4);
             // There were some, and none of them was later than the first one of the group.
             if count > added && before.is_none() {
                 continue;
             }
-            First { before, in_group }.add_to(&mut changes, of, kind);
+            let first = First {
+                whose,
+                before,
+                in_group,
+            };
+            first.add_to(&mut changes, of, kind);
         }
     }
     let order: HashMap<(i32, &str), Option<&'a str>> = sends
@@ -281,9 +350,10 @@ fn changes<'a>(
         let campaign = order.get(&(tenant, event.send.as_str())).copied().flatten();
         let of = Of { tenant, campaign };
         let at = Timestamp(event.id.time());
-        changes.add_events(of, event.kind, at, 1);
+        let counted = Tally::of(event.verdict());
+        changes.add_events(of, event.kind, at, counted);
         if let Some(click) = &event.click {
-            changes.add_clicks(of, click.index.into(), &click.url, at, 1);
+            changes.add_clicks(of, click.index.into(), &click.url, at, counted);
         }
     }
     changes

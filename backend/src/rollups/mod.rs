@@ -12,6 +12,7 @@ use kraiter_wire::Day;
 
 use crate::clock::Timestamp;
 use crate::events::EventType;
+use crate::verdicts::Verdict;
 
 pub(crate) const HOUR_MILLIS: u64 = 3_600_000;
 
@@ -20,7 +21,59 @@ pub(crate) const HOUR_MILLIS: u64 = 3_600_000;
 #[derive(Debug, Default)]
 pub(crate) struct Changes<'a> {
     hours: BTreeMap<HourKey<'a>, HourChange>,
-    links: BTreeMap<LinkKey<'a>, i64>,
+    links: BTreeMap<LinkKey<'a>, Tally>,
+}
+
+/// How many events there are, and how many of them were made by whom. The rest is suspect, or was
+/// not judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) all: i64,
+    pub(crate) human: i64,
+    pub(crate) machine: i64,
+}
+
+impl Tally {
+    /// One event with this verdict.
+    pub(crate) fn of(verdict: Option<Verdict>) -> Self {
+        Self {
+            all: 1,
+            human: i64::from(verdict == Some(Verdict::Human)),
+            machine: i64::from(verdict == Some(Verdict::Machine)),
+        }
+    }
+
+    pub(crate) fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.all += other.all;
+        self.human += other.human;
+        self.machine += other.machine;
+    }
+}
+
+impl std::ops::Sub for Tally {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            all: self.all - other.all,
+            human: self.human - other.human,
+            machine: self.machine - other.machine,
+        }
+    }
+}
+
+impl std::ops::Neg for Tally {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self::default() - self
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,8 +88,9 @@ struct HourKey<'a> {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct HourChange {
-    events: i64,
+    events: Tally,
     firsts: i64,
+    human_firsts: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,14 +116,24 @@ impl<'a> Of<'a> {
 }
 
 impl<'a> Changes<'a> {
-    /// `events` of a kind happened; a negative number takes them back.
-    pub(crate) fn add_events(&mut self, of: Of<'a>, kind: EventType, at: Timestamp, events: i64) {
+    /// Events of a kind happened; negative numbers take them back.
+    pub(crate) fn add_events(&mut self, of: Of<'a>, kind: EventType, at: Timestamp, events: Tally) {
         self.hour(of, kind, at).events += events;
     }
 
-    /// The first event of its kind on `sends` happened.
-    pub(crate) fn add_firsts(&mut self, of: Of<'a>, kind: EventType, at: Timestamp, sends: i64) {
-        self.hour(of, kind, at).firsts += sends;
+    /// The first event of its kind on `sends` happened, or the first one that a person made.
+    pub(crate) fn add_firsts(
+        &mut self,
+        of: Of<'a>,
+        kind: EventType,
+        (whose, at): (Whose, Timestamp),
+        sends: i64,
+    ) {
+        let hour = self.hour(of, kind, at);
+        match whose {
+            Whose::Anyones => hour.firsts += sends,
+            Whose::Peoples => hour.human_firsts += sends,
+        }
     }
 
     /// A link was clicked.
@@ -79,7 +143,7 @@ impl<'a> Changes<'a> {
         index: i64,
         url: &'a str,
         at: Timestamp,
-        clicks: i64,
+        clicks: Tally,
     ) {
         let key = LinkKey {
             tenant: of.tenant,
@@ -102,9 +166,17 @@ impl<'a> Changes<'a> {
     }
 }
 
+/// Whose first event is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Anyones,
+    Peoples,
+}
+
 /// When a send was opened or clicked for the first time, before and after a group of events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct First {
+    pub(crate) whose: Whose,
     pub(crate) before: Option<Timestamp>,
     pub(crate) in_group: Timestamp,
 }
@@ -114,10 +186,10 @@ impl First {
     pub(crate) fn add_to<'a>(self, changes: &mut Changes<'a>, of: Of<'a>, kind: EventType) {
         match self.before {
             Some(before) if before <= self.in_group => return,
-            Some(before) => changes.add_firsts(of, kind, before, -1),
+            Some(before) => changes.add_firsts(of, kind, (self.whose, before), -1),
             None => {}
         }
-        changes.add_firsts(of, kind, self.in_group, 1);
+        changes.add_firsts(of, kind, (self.whose, self.in_group), 1);
     }
 }
 
@@ -139,6 +211,7 @@ mod tests {
     fn firsts(before: Option<u64>, in_group: u64) -> Vec<(u64, i64)> {
         let mut changes = Changes::default();
         let first = First {
+            whose: Whose::Anyones,
             before: before.map(at),
             in_group: at(in_group),
         };
@@ -160,10 +233,15 @@ mod tests {
     #[test]
     fn events_of_one_hour_are_counted_in_one_row() {
         let mut changes = Changes::default();
-        changes.add_events(OF, EventType::Opened, at(3), 1);
-        changes.add_events(OF, EventType::Opened, at(3), 2);
-        changes.add_events(OF, EventType::Clicked, at(3), 1);
-        let counted: Vec<i64> = changes.hours.values().map(|change| change.events).collect();
-        assert_eq!(counted, [3, 1]);
+        let (human, machine) = (Some(Verdict::Human), Some(Verdict::Machine));
+        for verdict in [human, machine, Some(Verdict::Suspect), None, human] {
+            changes.add_events(OF, EventType::Opened, at(3), Tally::of(verdict));
+        }
+        changes.add_events(OF, EventType::Clicked, at(3), Tally::of(machine));
+        let counted = changes.hours.values().map(|change| change.events);
+        let counted: Vec<_> = counted
+            .map(|tally| (tally.all, tally.human, tally.machine))
+            .collect();
+        assert_eq!(counted, [(5, 2, 1), (1, 0, 1)]);
     }
 }

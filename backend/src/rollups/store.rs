@@ -3,14 +3,16 @@
 use deadpool_postgres::GenericClient;
 use kraiter_wire::{TenantId, UnixMillis};
 use sha2::{Digest, Sha256};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{Changes, Of};
+use super::{Changes, HourChange, Of, Tally, Whose};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 use crate::events::EventType;
 use crate::sends::Send;
 use crate::tenants::store::key;
+use crate::verdicts::Verdict;
 
 /// Rows of an hour. A connection always takes the same one, so transactions of different
 /// connections wait for each other only where their processes' numbers are congruent.
@@ -31,7 +33,7 @@ async fn add_hours(
 ) -> Result<(), DatabaseError> {
     let hours = || {
         let hours = changes.hours.iter();
-        hours.filter(|(_, change)| (change.events, change.firsts) != (0, 0))
+        hours.filter(|(_, change)| **change != HourChange::default())
     };
     if hours().next().is_none() {
         return Ok(());
@@ -42,25 +44,38 @@ async fn add_hours(
         .map(|(key, _)| Timestamp(UnixMillis(key.hour)))
         .collect();
     let kinds: Vec<i16> = hours().map(|(key, _)| key.kind).collect();
-    let events: Vec<i64> = hours().map(|(_, change)| change.events).collect();
-    let firsts: Vec<i64> = hours().map(|(_, change)| change.firsts).collect();
+    let numbers = |pick: fn(&HourChange) -> i64| -> Vec<i64> {
+        hours().map(|(_, change)| pick(change)).collect()
+    };
     let sql = format!(
         "insert into rollups as r \
-           (tenant_id, campaign, hour, kind, shard, events_count, firsts_count) \
-         select d.tenant_id, d.campaign, d.hour, d.kind, {SHARD}, d.events, d.firsts \
+           (tenant_id, campaign, hour, kind, shard, events_count, firsts_count, \
+            human_events_count, machine_events_count, human_firsts_count) \
+         select d.tenant_id, d.campaign, d.hour, d.kind, {SHARD}, d.events, d.firsts, d.human, \
+           d.machine, d.human_firsts \
          from unnest($1::int[], $2::text[], $3::timestamptz[], $4::smallint[], $5::bigint[], \
-           $6::bigint[]) as d (tenant_id, campaign, hour, kind, events, firsts) \
+           $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]) \
+           as d (tenant_id, campaign, hour, kind, events, firsts, human, machine, human_firsts) \
          on conflict (tenant_id, campaign, hour, kind, shard) do update set \
            events_count = r.events_count + excluded.events_count, \
-           firsts_count = r.firsts_count + excluded.firsts_count"
+           firsts_count = r.firsts_count + excluded.firsts_count, \
+           human_events_count = r.human_events_count + excluded.human_events_count, \
+           machine_events_count = r.machine_events_count + excluded.machine_events_count, \
+           human_firsts_count = r.human_firsts_count + excluded.human_firsts_count"
     );
     let statement = client.prepare_cached(&sql).await?;
-    client
-        .execute(
-            &statement,
-            &[&tenants, &campaigns, &starts, &kinds, &events, &firsts],
-        )
-        .await?;
+    let values: [&(dyn ToSql + Sync); 9] = [
+        &tenants,
+        &campaigns,
+        &starts,
+        &kinds,
+        &numbers(|change| change.events.all),
+        &numbers(|change| change.firsts),
+        &numbers(|change| change.events.human),
+        &numbers(|change| change.events.machine),
+        &numbers(|change| change.human_firsts),
+    ];
+    client.execute(&statement, &values).await?;
     Ok(())
 }
 
@@ -68,7 +83,10 @@ async fn add_links(
     client: &impl GenericClient,
     changes: &Changes<'_>,
 ) -> Result<(), DatabaseError> {
-    let links = changes.links.iter().filter(|(_, clicks)| **clicks != 0);
+    let links = changes
+        .links
+        .iter()
+        .filter(|(_, clicks)| !clicks.is_nothing());
     let mut links: Vec<_> = links
         .map(|(key, clicks)| {
             let digest: [u8; 32] = Sha256::digest(key.url).into();
@@ -93,27 +111,36 @@ async fn add_links(
         .map(|(_, _, _, digest, ..)| digest.as_slice())
         .collect();
     let urls: Vec<&str> = links.iter().map(|(.., key, _)| key.url).collect();
-    let clicks: Vec<i64> = links.iter().map(|(.., clicks)| *clicks).collect();
+    let clicks = |pick: fn(&Tally) -> i64| -> Vec<i64> {
+        links.iter().map(|(.., clicks)| pick(clicks)).collect()
+    };
     let sql = format!(
         "insert into link_rollups as r \
-           (tenant_id, campaign, day, link_index, url_digest, shard, url, clicks_count) \
+           (tenant_id, campaign, day, link_index, url_digest, shard, url, clicks_count, \
+            human_clicks_count, machine_clicks_count) \
          select d.tenant_id, d.campaign, (d.day at time zone 'UTC')::date, d.link_index, \
-           d.url_digest, {SHARD}, d.url, d.clicks \
+           d.url_digest, {SHARD}, d.url, d.clicks, d.human, d.machine \
          from unnest($1::int[], $2::text[], $3::timestamptz[], $4::bigint[], $5::bytea[], \
-           $6::text[], $7::bigint[]) \
-           as d (tenant_id, campaign, day, link_index, url_digest, url, clicks) \
+           $6::text[], $7::bigint[], $8::bigint[], $9::bigint[]) \
+           as d (tenant_id, campaign, day, link_index, url_digest, url, clicks, human, machine) \
          on conflict (tenant_id, campaign, link_index, url_digest, day, shard) do update set \
-           clicks_count = r.clicks_count + excluded.clicks_count"
+           clicks_count = r.clicks_count + excluded.clicks_count, \
+           human_clicks_count = r.human_clicks_count + excluded.human_clicks_count, \
+           machine_clicks_count = r.machine_clicks_count + excluded.machine_clicks_count"
     );
     let statement = client.prepare_cached(&sql).await?;
-    client
-        .execute(
-            &statement,
-            &[
-                &tenants, &campaigns, &days, &indices, &digests, &urls, &clicks,
-            ],
-        )
-        .await?;
+    let values: [&(dyn ToSql + Sync); 9] = [
+        &tenants,
+        &campaigns,
+        &days,
+        &indices,
+        &digests,
+        &urls,
+        &clicks(|clicks| clicks.all),
+        &clicks(|clicks| clicks.human),
+        &clicks(|clicks| clicks.machine),
+    ];
+    client.execute(&statement, &values).await?;
     Ok(())
 }
 
@@ -129,7 +156,7 @@ pub(crate) async fn move_sends(
         .map(|(send, _)| send.contact_id.uuid())
         .collect();
     let ids: Vec<&str> = sends.iter().map(|(send, _)| send.id.as_str()).collect();
-    let sql = "select d.nth, e.id, e.kind, e.link_index, e.url \
+    let sql = "select d.nth, e.id, e.kind, e.link_index, e.url, e.verdict \
                from unnest($2::uuid[], $3::text[]) with ordinality as d (contact_id, send_id, nth) \
                join events e on e.tenant_id = $1 and e.contact_id = d.contact_id \
                  and e.send_id = d.send_id";
@@ -141,13 +168,15 @@ pub(crate) async fn move_sends(
     let mut changes = Changes::default();
     for (send, new) in sends {
         let firsts = [
-            (EventType::Opened, send.opened_at),
-            (EventType::Clicked, send.clicked_at),
+            (EventType::Opened, Whose::Anyones, send.opened_at),
+            (EventType::Clicked, Whose::Anyones, send.clicked_at),
+            (EventType::Opened, Whose::Peoples, send.human_opened_at),
+            (EventType::Clicked, Whose::Peoples, send.human_clicked_at),
         ];
-        for (kind, first) in firsts {
+        for (kind, whose, first) in firsts {
             let Some(at) = first else { continue };
             for (campaign, sign) in [(send.campaign.as_deref(), -1), (Some(*new), 1)] {
-                changes.add_firsts(Of { tenant, campaign }, kind, at, sign);
+                changes.add_firsts(Of { tenant, campaign }, kind, (whose, at), sign);
             }
         }
     }
@@ -161,11 +190,13 @@ pub(crate) async fn move_sends(
             continue;
         };
         let at = crate::events::time_of(row.get(1));
-        for (campaign, sign) in [(send.campaign.as_deref(), -1), (Some(*new), 1)] {
+        let verdict: Option<i16> = row.get(5);
+        let counted = Tally::of(verdict.and_then(Verdict::from_number));
+        for (campaign, counted) in [(send.campaign.as_deref(), -counted), (Some(*new), counted)] {
             let of = Of { tenant, campaign };
-            changes.add_events(of, kind, at, sign);
+            changes.add_events(of, kind, at, counted);
             if let (Some(index), Some(url)) = (row.get(3), row.get(4)) {
-                changes.add_clicks(of, index, url, at, sign);
+                changes.add_clicks(of, index, url, at, counted);
             }
         }
     }

@@ -39,6 +39,10 @@ pub(crate) enum Count {
     Sent,
     Opened,
     Clicked,
+    HumanOpened,
+    HumanClicked,
+    MachineOpened,
+    MachineClicked,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub(crate) enum Moment {
     LastSent,
     LastOpened,
     LastClicked,
+    LastHumanOpened,
+    LastHumanClicked,
     Unsubscribed,
     Suppressed,
 }
@@ -116,6 +122,10 @@ impl Count {
             Self::Sent => contact.emails_sent_count,
             Self::Opened => contact.emails_opened_count,
             Self::Clicked => contact.emails_clicked_count,
+            Self::HumanOpened => contact.emails_human_opened_count,
+            Self::HumanClicked => contact.emails_human_clicked_count,
+            Self::MachineOpened => contact.emails_machine_opened_count,
+            Self::MachineClicked => contact.emails_machine_clicked_count,
         }
     }
 }
@@ -127,6 +137,8 @@ impl Moment {
             Self::LastSent => contact.last_email_sent_at,
             Self::LastOpened => contact.last_email_opened_at,
             Self::LastClicked => contact.last_email_clicked_at,
+            Self::LastHumanOpened => contact.last_email_human_opened_at,
+            Self::LastHumanClicked => contact.last_email_human_clicked_at,
             Self::Unsubscribed => contact.unsubscribed_at,
             Self::Suppressed => contact.suppressed_at,
         }

@@ -9,7 +9,7 @@ use super::{Comparison, Condition, Count, Equality, Moment, Presence, Property, 
 use crate::clock::Timestamp;
 use crate::contacts::Consent;
 
-const PROPERTIES: [(&str, Property); 11] = [
+const PROPERTIES: [(&str, Property); 17] = [
     ("contact.email", Property::Email),
     ("contact.createdAt", Property::Time(Moment::Created)),
     ("contact.emailsSentCount", Property::Count(Count::Sent)),
@@ -17,6 +17,22 @@ const PROPERTIES: [(&str, Property); 11] = [
     (
         "contact.emailsClickedCount",
         Property::Count(Count::Clicked),
+    ),
+    (
+        "contact.emailsHumanOpenedCount",
+        Property::Count(Count::HumanOpened),
+    ),
+    (
+        "contact.emailsHumanClickedCount",
+        Property::Count(Count::HumanClicked),
+    ),
+    (
+        "contact.emailsMachineOpenedCount",
+        Property::Count(Count::MachineOpened),
+    ),
+    (
+        "contact.emailsMachineClickedCount",
+        Property::Count(Count::MachineClicked),
     ),
     ("contact.lastEmailSentAt", Property::Time(Moment::LastSent)),
     (
@@ -26,6 +42,14 @@ const PROPERTIES: [(&str, Property); 11] = [
     (
         "contact.lastEmailClickedAt",
         Property::Time(Moment::LastClicked),
+    ),
+    (
+        "contact.lastEmailHumanOpenedAt",
+        Property::Time(Moment::LastHumanOpened),
+    ),
+    (
+        "contact.lastEmailHumanClickedAt",
+        Property::Time(Moment::LastHumanClicked),
     ),
     (
         "contact.unsubscribedAt",

@@ -157,8 +157,17 @@ pub(crate) struct SendView {
     /// The first click. A click does not imply an open.
     clicked_at: Option<Timestamp>,
     unsubscribed_at: Option<Timestamp>,
+    /// The first open that a person made, as far as the rules can tell.
+    human_opened_at: Option<Timestamp>,
+    human_clicked_at: Option<Timestamp>,
     opens_count: i64,
     clicks_count: i64,
+    /// Of the opens, those that a person made.
+    human_opens_count: i64,
+    human_clicks_count: i64,
+    /// Of the opens, those of machines. What is neither is suspect.
+    machine_opens_count: i64,
+    machine_clicks_count: i64,
     /// The newest 1000, oldest first.
     opens: Vec<EventView>,
     /// The newest 1000, oldest first.
@@ -208,8 +217,14 @@ impl SendView {
             opened_at: send.opened_at,
             clicked_at: send.clicked_at,
             unsubscribed_at: send.unsubscribed_at,
+            human_opened_at: send.human_opened_at,
+            human_clicked_at: send.human_clicked_at,
             opens_count: send.opens_count,
             clicks_count: send.clicks_count,
+            human_opens_count: send.human_opens_count,
+            human_clicks_count: send.human_clicks_count,
+            machine_opens_count: send.machine_opens_count,
+            machine_clicks_count: send.machine_clicks_count,
             opens,
             clicks,
         }

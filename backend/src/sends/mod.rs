@@ -108,6 +108,13 @@ pub(crate) struct Send {
     pub(crate) unsubscribed_at: Option<Timestamp>,
     pub(crate) opens_count: i64,
     pub(crate) clicks_count: i64,
+    /// The first open and click that a person made.
+    pub(crate) human_opened_at: Option<Timestamp>,
+    pub(crate) human_clicked_at: Option<Timestamp>,
+    pub(crate) human_opens_count: i64,
+    pub(crate) human_clicks_count: i64,
+    pub(crate) machine_opens_count: i64,
+    pub(crate) machine_clicks_count: i64,
 }
 
 /// A campaign's name, as the tenant calls it.

@@ -15,7 +15,12 @@ use crate::tenants::store::key;
 
 const COLUMNS: &str = "s.id, s.contact_id, s.campaign, s.registered_at, s.status, s.sent_at, \
                        s.failed_at, s.delivered_at, s.bounced_at, s.complained_at, s.opened_at, \
-                       s.clicked_at, s.unsubscribed_at, s.opens_count, s.clicks_count";
+                       s.clicked_at, s.unsubscribed_at, s.opens_count, s.clicks_count, \
+                       s.human_opened_at, s.human_clicked_at, s.human_opens_count, \
+                       s.human_clicks_count, s.machine_opens_count, s.machine_clicks_count";
+
+/// Where columns begin that a query adds to these.
+const COLUMNS_COUNT: usize = 21;
 
 fn read(row: &Row, email: Option<String>) -> Result<Send, DatabaseError> {
     let status: &str = row.get(4);
@@ -40,6 +45,12 @@ fn read(row: &Row, email: Option<String>) -> Result<Send, DatabaseError> {
         unsubscribed_at: row.get(12),
         opens_count: row.get(13),
         clicks_count: row.get(14),
+        human_opened_at: row.get(15),
+        human_clicked_at: row.get(16),
+        human_opens_count: row.get(17),
+        human_clicks_count: row.get(18),
+        machine_opens_count: row.get(19),
+        machine_clicks_count: row.get(20),
     })
 }
 
@@ -55,7 +66,8 @@ pub(crate) async fn find(
     );
     let statement = client.prepare_cached(&sql).await?;
     let row = client.query_opt(&statement, &[&key(tenant), &id]).await?;
-    row.map(|row| read(&row, row.get(15))).transpose()
+    row.map(|row| read(&row, row.get(COLUMNS_COUNT)))
+        .transpose()
 }
 
 /// Whose the sends among `ids` are that exist: the contact's id and address.
@@ -154,13 +166,19 @@ pub(crate) async fn save_progress(
     let times = |pick: fn(&Progress) -> Option<Timestamp>| -> Vec<Option<Timestamp>> {
         sends.iter().map(|send| pick(&send.progress)).collect()
     };
-    let sql = "update sends s set status = d.status, sent_at = d.sent_at, \
-                 failed_at = d.failed_at, delivered_at = d.delivered_at, \
-                 bounced_at = d.bounced_at, complained_at = d.complained_at \
-               from unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], \
-                           $6::timestamptz[], $7::timestamptz[], $8::timestamptz[]) \
-                 as d (id, status, sent_at, failed_at, delivered_at, bounced_at, complained_at) \
-               where s.tenant_id = $1 and s.id = d.id";
+    // An open may have come before anybody said when its mail was sent.
+    let sql = "with reported as ( \
+                 update sends s set status = d.status, sent_at = d.sent_at, \
+                   failed_at = d.failed_at, delivered_at = d.delivered_at, \
+                   bounced_at = d.bounced_at, complained_at = d.complained_at \
+                 from unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], \
+                             $6::timestamptz[], $7::timestamptz[], $8::timestamptz[]) \
+                   as d (id, status, sent_at, failed_at, delivered_at, bounced_at, complained_at) \
+                 where s.tenant_id = $1 and s.id = d.id \
+                 returning s.tenant_id, s.id, s.contact_id, s.opens_count + s.clicks_count as seen) \
+               insert into unsettled (tenant_id, send_id, contact_id) \
+               select tenant_id, id, contact_id from reported where seen > 0 order by id \
+               on conflict do nothing";
     let statement = client.prepare_cached(sql).await?;
     client
         .execute(

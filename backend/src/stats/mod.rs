@@ -11,6 +11,7 @@ mod store;
 pub(crate) mod view;
 
 use crate::events::EventType;
+use crate::rollups::Tally;
 
 /// How many events of each kind there were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,25 +27,49 @@ pub(crate) struct Counts {
     /// Sends that were clicked for the first time.
     pub(crate) unique_clicks: i64,
     pub(crate) unsubscribes: i64,
+    pub(crate) human_opens: i64,
+    pub(crate) machine_opens: i64,
+    /// Sends that a person opened for the first time.
+    pub(crate) unique_human_opens: i64,
+    pub(crate) human_clicks: i64,
+    pub(crate) machine_clicks: i64,
+    /// Sends that a person clicked for the first time.
+    pub(crate) unique_human_clicks: i64,
+}
+
+/// What rollups hold of one kind of event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OfKind {
+    pub(crate) events: Tally,
+    /// How many of the events were the first of their kind on their send.
+    pub(crate) firsts: i64,
+    /// How many were the first that a person made.
+    pub(crate) human_firsts: i64,
 }
 
 impl Counts {
-    /// `firsts`: how many of the events were the first of their kind on their send.
-    pub(crate) fn add(&mut self, kind: EventType, events: i64, firsts: i64) {
+    pub(crate) fn add(&mut self, kind: EventType, counted: OfKind) {
+        let OfKind { events, .. } = counted;
         match kind {
-            EventType::Sent => self.sent += events,
-            EventType::Delivered => self.delivered += events,
-            EventType::Bounced => self.bounced += events,
-            EventType::Complained => self.complained += events,
+            EventType::Sent => self.sent += events.all,
+            EventType::Delivered => self.delivered += events.all,
+            EventType::Bounced => self.bounced += events.all,
+            EventType::Complained => self.complained += events.all,
             EventType::Opened => {
-                self.opens += events;
-                self.unique_opens += firsts;
+                self.opens += events.all;
+                self.human_opens += events.human;
+                self.machine_opens += events.machine;
+                self.unique_opens += counted.firsts;
+                self.unique_human_opens += counted.human_firsts;
             }
             EventType::Clicked => {
-                self.clicks += events;
-                self.unique_clicks += firsts;
+                self.clicks += events.all;
+                self.human_clicks += events.human;
+                self.machine_clicks += events.machine;
+                self.unique_clicks += counted.firsts;
+                self.unique_human_clicks += counted.human_firsts;
             }
-            EventType::Unsubscribed => self.unsubscribes += events,
+            EventType::Unsubscribed => self.unsubscribes += events.all,
         }
     }
 }
@@ -61,6 +86,12 @@ impl<'a> std::iter::Sum<&'a Counts> for Counts {
             clicks: a.clicks + b.clicks,
             unique_clicks: a.unique_clicks + b.unique_clicks,
             unsubscribes: a.unsubscribes + b.unsubscribes,
+            human_opens: a.human_opens + b.human_opens,
+            machine_opens: a.machine_opens + b.machine_opens,
+            unique_human_opens: a.unique_human_opens + b.unique_human_opens,
+            human_clicks: a.human_clicks + b.human_clicks,
+            machine_clicks: a.machine_clicks + b.machine_clicks,
+            unique_human_clicks: a.unique_human_clicks + b.unique_human_clicks,
         })
     }
 }
@@ -72,6 +103,9 @@ pub(crate) struct Rates {
     pub(crate) open: Option<f64>,
     pub(crate) click: Option<f64>,
     pub(crate) click_to_open: Option<f64>,
+    pub(crate) human_open: Option<f64>,
+    pub(crate) human_click: Option<f64>,
+    pub(crate) human_click_to_open: Option<f64>,
     pub(crate) bounce: Option<f64>,
     pub(crate) complaint: Option<f64>,
     pub(crate) unsubscribe: Option<f64>,
@@ -97,6 +131,9 @@ impl Rates {
             open: rate(counts.unique_opens, mails),
             click: rate(counts.unique_clicks, mails),
             click_to_open: rate(counts.unique_clicks, counts.unique_opens),
+            human_open: rate(counts.unique_human_opens, mails),
+            human_click: rate(counts.unique_human_clicks, mails),
+            human_click_to_open: rate(counts.unique_human_clicks, counts.unique_human_opens),
             bounce: rate(counts.bounced, counts.sent),
             complaint: rate(counts.complained, mails),
             unsubscribe: rate(counts.unsubscribes, mails),
@@ -119,15 +156,33 @@ mod tests {
     fn rates_are_of_what_was_delivered_or_else_of_what_was_sent() {
         let mut counts = Counts::default();
         assert_eq!(Rates::of(&counts).open, None);
-        counts.add(EventType::Sent, 9, 0);
-        counts.add(EventType::Opened, 20, 3);
-        counts.add(EventType::Clicked, 5, 2);
-        counts.add(EventType::Bounced, 1, 0);
+        let mut add = |kind, all, human, firsts, human_firsts| {
+            let machine = all - human;
+            let events = Tally {
+                all,
+                human,
+                machine,
+            };
+            let counted = OfKind {
+                events,
+                firsts,
+                human_firsts,
+            };
+            counts.add(kind, counted);
+            counts
+        };
+        add(EventType::Sent, 9, 0, 0, 0);
+        add(EventType::Opened, 20, 6, 3, 2);
+        add(EventType::Clicked, 5, 1, 2, 1);
+        let counts = add(EventType::Bounced, 1, 0, 0, 0);
         let rates = Rates::of(&counts);
         assert_eq!(rates.base, Base::Sent);
         assert_eq!((rates.open, rates.click), (Some(0.3333), Some(0.2222)));
         assert_eq!(rates.click_to_open, Some(0.6667));
-        counts.add(EventType::Delivered, 8, 0);
+        assert_eq!(rates.human_open, Some(0.2222));
+        assert_eq!(rates.human_click_to_open, Some(0.5));
+        assert_eq!((counts.human_opens, counts.machine_opens), (6, 14));
+        let counts = add(EventType::Delivered, 8, 0, 0, 0);
         let rates = Rates::of(&counts);
         assert_eq!(rates.base, Base::Delivered);
         assert_eq!((rates.open, rates.click), (Some(0.375), Some(0.25)));

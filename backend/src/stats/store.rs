@@ -4,10 +4,11 @@ use deadpool_postgres::GenericClient;
 use kraiter_wire::TenantId;
 use tokio_postgres::types::ToSql;
 
-use super::Counts;
 use super::buckets::Buckets;
+use super::{Counts, OfKind};
 use crate::database::DatabaseError;
 use crate::events::EventType;
+use crate::rollups::Tally;
 use crate::tenants::store::key;
 
 /// What was counted in each bucket, in their order; of one campaign or of all sends.
@@ -27,7 +28,8 @@ pub(super) async fn series(
     }
     let sql = format!(
         "select width_bucket(hour, $4), kind, sum(events_count)::bigint, \
-           sum(firsts_count)::bigint \
+           sum(human_events_count)::bigint, sum(machine_events_count)::bigint, \
+           sum(firsts_count)::bigint, sum(human_firsts_count)::bigint \
          from rollups where tenant_id = $1 and hour >= $2 and hour < $3 {of_campaign} \
          group by 1, 2"
     );
@@ -40,7 +42,16 @@ pub(super) async fn series(
         let kind = EventType::from_number(row.get(1));
         let bucket = place.and_then(|place| counts.get_mut(place));
         if let (Some(bucket), Some(kind)) = (bucket, kind) {
-            bucket.add(kind, row.get(2), row.get(3));
+            let counted = OfKind {
+                events: Tally {
+                    all: row.get(2),
+                    human: row.get(3),
+                    machine: row.get(4),
+                },
+                firsts: row.get(5),
+                human_firsts: row.get(6),
+            };
+            bucket.add(kind, counted);
         }
     }
     Ok(counts)

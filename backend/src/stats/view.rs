@@ -42,6 +42,30 @@ pub(crate) struct CountsView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 3)]
     unsubscribes: Option<i64>,
+    /// Of the opens, those that a person made, as far as the rules can tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 410)]
+    human_opens: Option<i64>,
+    /// Of the opens, those of machines. What is neither is suspect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 220)]
+    machine_opens: Option<i64>,
+    /// Sends that a person opened for the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 301)]
+    unique_human_opens: Option<i64>,
+    /// Of the clicks, those that a person made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 71)]
+    human_clicks: Option<i64>,
+    /// Of the clicks, those of machines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 39)]
+    machine_clicks: Option<i64>,
+    /// Sends that a person clicked for the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 62)]
+    unique_human_clicks: Option<i64>,
 }
 
 impl CountsView {
@@ -59,6 +83,12 @@ impl CountsView {
             clicks: count(EventType::Clicked, counts.clicks),
             unique_clicks: count(EventType::Clicked, counts.unique_clicks),
             unsubscribes: count(EventType::Unsubscribed, counts.unsubscribes),
+            human_opens: count(EventType::Opened, counts.human_opens),
+            machine_opens: count(EventType::Opened, counts.machine_opens),
+            unique_human_opens: count(EventType::Opened, counts.unique_human_opens),
+            human_clicks: count(EventType::Clicked, counts.human_clicks),
+            machine_clicks: count(EventType::Clicked, counts.machine_clicks),
+            unique_human_clicks: count(EventType::Clicked, counts.unique_human_clicks),
         }
     }
 }
@@ -80,6 +110,15 @@ pub(crate) struct RatesView {
     /// `uniqueClicks` of `uniqueOpens`.
     #[schema(example = 0.2034)]
     click_to_open_rate: Option<f64>,
+    /// `uniqueHumanOpens` of the mails.
+    #[schema(example = 0.2551)]
+    human_open_rate: Option<f64>,
+    /// `uniqueHumanClicks` of the mails.
+    #[schema(example = 0.0525)]
+    human_click_rate: Option<f64>,
+    /// `uniqueHumanClicks` of `uniqueHumanOpens`.
+    #[schema(example = 0.206)]
+    human_click_to_open_rate: Option<f64>,
     /// `bounced`, always of `sent`.
     #[schema(example = 0.0167)]
     bounce_rate: Option<f64>,
@@ -98,6 +137,9 @@ impl From<Rates> for RatesView {
             open_rate: rates.open,
             click_rate: rates.click,
             click_to_open_rate: rates.click_to_open,
+            human_open_rate: rates.human_open,
+            human_click_rate: rates.human_click,
+            human_click_to_open_rate: rates.human_click_to_open,
             bounce_rate: rates.bounce,
             complaint_rate: rates.complaint,
             unsubscribe_rate: rates.unsubscribe,

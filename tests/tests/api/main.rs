@@ -33,4 +33,5 @@ mod service;
 mod stats;
 mod statuses;
 mod tls;
+mod verdicts;
 mod verify;

@@ -9,8 +9,18 @@ use serde_json::{Value, json};
 use crate::edge::now;
 use crate::service::{Service, register, texts};
 
-const COUNTS: [&str; 3] = ["emailsSentCount", "emailsOpenedCount", "emailsClickedCount"];
-const TIMES: [&str; 6] = [
+const COUNTS: [&str; 7] = [
+    "emailsSentCount",
+    "emailsOpenedCount",
+    "emailsClickedCount",
+    "emailsHumanOpenedCount",
+    "emailsHumanClickedCount",
+    "emailsMachineOpenedCount",
+    "emailsMachineClickedCount",
+];
+const TIMES: [&str; 8] = [
+    "lastEmailHumanOpenedAt",
+    "lastEmailHumanClickedAt",
     "createdAt",
     "lastEmailSentAt",
     "lastEmailOpenedAt",
@@ -23,7 +33,9 @@ const TIMES: [&str; 6] = [
 const RANDOM_CONTACTS: &str = "select setseed(0.5);
     insert into contacts (tenant_id, id, email, email_key, created_at, emails_sent_count,
       emails_opened_count, emails_clicked_count, last_email_sent_at, last_email_opened_at,
-      last_email_clicked_at, unsubscribed_at, suppressed_at, tracking_consent)
+      last_email_clicked_at, unsubscribed_at, suppressed_at, tracking_consent,
+      emails_human_opened_count, emails_human_clicked_count, emails_machine_opened_count,
+      emails_machine_clicked_count, last_email_human_opened_at, last_email_human_clicked_at)
     select 1, gen_random_uuid(), e, lower(e), t + d * floor(random() * 4), floor(random() * 4),
       floor(random() * 4), floor(random() * 4),
       case when random() < 0.5 then t + d * floor(random() * 4) end,
@@ -31,7 +43,10 @@ const RANDOM_CONTACTS: &str = "select setseed(0.5);
       case when random() < 0.5 then t + d * floor(random() * 4) end,
       case when random() < 0.5 then t + d * floor(random() * 4) end,
       case when random() < 0.5 then t + d * floor(random() * 4) end,
-      case when random() < 0.6 then random() < 0.5 end
+      case when random() < 0.6 then random() < 0.5 end,
+      floor(random() * 4), floor(random() * 4), floor(random() * 4), floor(random() * 4),
+      case when random() < 0.5 then t + d * floor(random() * 4) end,
+      case when random() < 0.5 then t + d * floor(random() * 4) end
     from (select case when n % 5 > 0 then 'Person' || n || '@example.com' end as e,
         date_trunc('day', now()) - interval '4 days' as t, interval '1 day' as d
       from generate_series(1, 30) as n) as people";

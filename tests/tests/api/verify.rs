@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::edge::{Edge, HOUR, Mint, now, stranger, tokens};
 use crate::service::{Service, register, rewrite};
+use crate::verdicts::FIREFOX;
 
 fn verified(backend: &Backend) -> Value {
     backend.says(&["verify", "--json"]).unwrap()
@@ -31,16 +32,19 @@ struct Seen {
     send: u8,
     kind: u8,
     hours_ago: u64,
+    /// By a person, a machine, or somebody in between.
+    by: u8,
     /// Posted again at the end of the batch, and by the other edge as well.
     repeated: bool,
 }
 
 fn traffic() -> impl Strategy<Value = Vec<Vec<Seen>>> {
-    let seen = (0..12_u8, 0..10_u8, 0..60_u64, any::<bool>());
-    let seen = seen.prop_map(|(send, kind, hours_ago, repeated)| Seen {
+    let seen = (0..12_u8, 0..10_u8, 0..60_u64, 0..4_u8, any::<bool>());
+    let seen = seen.prop_map(|(send, kind, hours_ago, by, repeated)| Seen {
         send,
         kind,
         hours_ago,
+        by,
         repeated,
     });
     proptest::collection::vec(proptest::collection::vec(seen, 1..40), 2..8)
@@ -53,11 +57,16 @@ fn lines(service: &Service, case: u32, mint: &Mint, batches: &[Vec<Seen>]) -> Ve
         let send = format!("snd-{case}-{}", seen.send);
         let contact = stranger(seen.send % 5);
         let at = UnixMillis(now().0 - seen.hours_ago * HOUR);
+        let signals = match seen.by {
+            0 => json!({}),
+            1 => json!({"ua": FIREFOX, "ip": "40.107.3.4"}),
+            _ => json!({"ua": FIREFOX, "ip": "203.0.113.9"}),
+        };
         match seen.kind {
-            0..6 => edge.line_at("o", &mint.open(&send, &contact), at),
+            0..6 => edge.line_with("o", &mint.open(&send, &contact), at, signals),
             6..9 => {
                 let url = format!("https://shop.example/{}", seen.kind % 2);
-                edge.line_at("c", &mint.click(&send, &contact, 0, &url), at)
+                edge.line_with("c", &mint.click(&send, &contact, 0, &url), at, signals)
             }
             _ => edge.line_at("u", &mint.unsubscribe(&send, &contact), at),
         }
@@ -185,6 +194,11 @@ fn every_kind_of_difference_is_found() {
     let mut edge = Edge::of(&service, 1);
     let batch = edge.lines("o", &pixel, 3) + &edge.line("c", &clicks[0]) + &edge.line("u", &page);
     edge.post(batch);
+    for (kind, token) in [("o", &pixel), ("c", &clicks[0])] {
+        let signals = json!({"ua": FIREFOX, "ip": "203.0.113.9"});
+        let line = edge.line_with(kind, token, UnixMillis(now().0 - HOUR), signals);
+        edge.post(line);
+    }
     assert_nothing_differs(&service.backend);
     let plants = [
         (
@@ -195,7 +209,7 @@ fn every_kind_of_difference_is_found() {
         (
             "contacts",
             "emailsClickedCount",
-            "contacts set emails_clicked_count = 2 where email like 'ada%'",
+            "contacts set emails_clicked_count = 9 where email like 'ada%'",
         ),
         (
             "contacts",
@@ -221,6 +235,46 @@ fn every_kind_of_difference_is_found() {
             "contacts",
             "suppressedAt",
             "contacts set suppressed_at = now() where email like 'bob%'",
+        ),
+        (
+            "contacts",
+            "emailsHumanOpenedCount",
+            "contacts set emails_human_opened_count = 7 where email like 'ada%'",
+        ),
+        (
+            "contacts",
+            "emailsMachineClickedCount",
+            "contacts set emails_machine_clicked_count = 7 where email like 'ada%'",
+        ),
+        (
+            "contacts",
+            "lastEmailHumanClickedAt",
+            "contacts set last_email_human_clicked_at = now() where email like 'ada%'",
+        ),
+        (
+            "sends",
+            "humanClickedAt",
+            "sends set human_clicked_at = null where id = 'snd-1'",
+        ),
+        (
+            "sends",
+            "machineOpensCount",
+            "sends set machine_opens_count = 0 where id = 'snd-1'",
+        ),
+        (
+            "rollups",
+            "human events",
+            "rollups set human_events_count = human_events_count + 1 where kind = 1",
+        ),
+        (
+            "rollups",
+            "human firsts",
+            "rollups set human_firsts_count = human_firsts_count + 1 where kind = 2",
+        ),
+        (
+            "links",
+            "machine clicks",
+            "link_rollups set machine_clicks_count = machine_clicks_count + 1",
         ),
         (
             "sends",

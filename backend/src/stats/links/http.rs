@@ -43,6 +43,7 @@ pub(crate) struct LinksQuery {
 /// One link and how often it was clicked.
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = LinkStats)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct LinkView {
     #[schema(example = "https://example.com/")]
     url: String,
@@ -51,6 +52,12 @@ pub(crate) struct LinkView {
     /// Every click, repeats included.
     #[schema(example = 42)]
     clicks: i64,
+    /// Those that a person made, as far as the rules can tell.
+    #[schema(example = 30)]
+    human_clicks: i64,
+    /// Those of machines. What is neither is suspect.
+    #[schema(example = 11)]
+    machine_clicks: i64,
 }
 
 impl From<LinkClicks> for LinkView {
@@ -59,6 +66,8 @@ impl From<LinkClicks> for LinkView {
             url: link.url,
             index: link.place.index,
             clicks: link.place.clicks,
+            human_clicks: link.human,
+            machine_clicks: link.machine,
         }
     }
 }

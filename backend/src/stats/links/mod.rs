@@ -26,6 +26,8 @@ fn start(day: Date) -> Option<Timestamp> {
 pub(crate) struct LinkClicks {
     pub(crate) url: String,
     pub(crate) place: Place,
+    pub(crate) human: i64,
+    pub(crate) machine: i64,
 }
 
 /// Where a link stands in the list: most clicks first, then in the order of the mail.

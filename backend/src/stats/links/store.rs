@@ -26,8 +26,10 @@ pub(super) async fn of_campaign(
     limit: i64,
 ) -> Result<Vec<LinkClicks>, DatabaseError> {
     let sql = format!(
-        "select url, clicks, link_index, url_digest from ( \
-           select link_index, url_digest, min(url) as url, sum(clicks_count)::bigint as clicks \
+        "select url, clicks, link_index, url_digest, human, machine from ( \
+           select link_index, url_digest, min(url) as url, sum(clicks_count)::bigint as clicks, \
+             sum(human_clicks_count)::bigint as human, \
+             sum(machine_clicks_count)::bigint as machine \
            from link_rollups where tenant_id = $1 and campaign = $6 \
              and ($7::text is null or day >= $7::text::date) \
              and ($8::text is null or day < $8::text::date) \
@@ -52,9 +54,11 @@ pub(super) async fn of_send(
 ) -> Result<Vec<LinkClicks>, DatabaseError> {
     // A contact's events have an index, a send's have none: a send is found through its contact.
     let sql = format!(
-        "select url, clicks, link_index, url_digest from ( \
+        "select url, clicks, link_index, url_digest, human, machine from ( \
            select coalesce(link_index, 0) as link_index, \
-             sha256(convert_to(url, 'UTF8')) as url_digest, url, count(*) as clicks \
+             sha256(convert_to(url, 'UTF8')) as url_digest, url, count(*) as clicks, \
+             count(*) filter (where verdict = 1) as human, \
+             count(*) filter (where verdict = 2) as machine \
            from events where tenant_id = $1 and contact_id = $7 and send_id = $6 and kind = $8 \
              and id >= $9 and ($10::uuid is null or id < $10) and url is not null \
            group by link_index, url \
@@ -95,6 +99,8 @@ fn read(row: &Row) -> Result<LinkClicks, DatabaseError> {
     let digest = digest.try_into();
     Ok(LinkClicks {
         url: row.get(0),
+        human: row.get(4),
+        machine: row.get(5),
         place: Place {
             clicks: row.get(1),
             index: row.get(2),
