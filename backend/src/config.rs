@@ -1,8 +1,10 @@
 //! Configuration: read once, from flags, environment and secret files, all mistakes reported at
 //! once and before a port is bound. Nothing else in the crate reads the environment.
 
+mod replay;
+
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +12,8 @@ use std::time::Duration;
 use kraiter_wire::Secret;
 
 use crate::database::DatabaseUrl;
-use crate::replay::Replay;
 use crate::verdicts::{Lists, Rules};
+pub(crate) use replay::ReplayArgs;
 
 /// Where a command finds the database and the secrets. Part of every subcommand.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,6 +38,11 @@ pub(crate) struct StoreArgs {
         value_name = "DIR"
     )]
     data_dir: PathBuf,
+
+    /// No statement that answers a request or a command may take longer.
+    #[arg(long, env = "KRAITER_STATEMENT_TIMEOUT", default_value_t = 30, global = true,
+          value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    statement_timeout: u32,
 
     /// Signing keys [default: keyring.json in the data folder].
     #[arg(long, env = "KRAITER_KEYRING_FILE", global = true, value_name = "FILE")]
@@ -100,6 +107,20 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "KRAITER_INGEST_WRITERS", default_value_t = 2, value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=64))]
     ingest_writers: u16,
+
+    /// No statement that writes events may take longer; its events are tried again.
+    #[arg(long, env = "KRAITER_WRITE_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    write_timeout: u32,
+
+    /// Requests that take longer are logged, by method and route; 0 logs none.
+    #[arg(
+        long,
+        env = "KRAITER_SLOW_REQUEST_MS",
+        default_value_t = 1000,
+        value_name = "MILLISECONDS"
+    )]
+    slow_request_ms: u32,
 }
 
 /// What verdicts are made with.
@@ -135,6 +156,7 @@ pub(crate) enum DatabaseChoice {
 pub(crate) struct StoreConfig {
     pub(crate) database: DatabaseChoice,
     pub(crate) keyring_file: PathBuf,
+    pub(crate) statement_timeout: Duration,
 }
 
 pub(crate) struct ServeConfig {
@@ -146,6 +168,9 @@ pub(crate) struct ServeConfig {
     pub(crate) migrate: bool,
     pub(crate) database_connections: usize,
     pub(crate) ingest_writers: usize,
+    pub(crate) write_timeout: Duration,
+    /// `None`: no request is slow.
+    pub(crate) slow_request: Option<Duration>,
 }
 
 /// Shorter bearer secrets can be guessed.
@@ -219,6 +244,7 @@ impl StoreArgs {
         Some(StoreConfig {
             database: database?,
             keyring_file,
+            statement_timeout: Duration::from_secs(self.statement_timeout.into()),
         })
     }
 }
@@ -244,6 +270,9 @@ impl ServeArgs {
                 migrate: self.migrate,
                 database_connections: self.database_connections.into(),
                 ingest_writers: self.ingest_writers.into(),
+                write_timeout: Duration::from_secs(self.write_timeout.into()),
+                slow_request: Some(Duration::from_millis(self.slow_request_ms.into()))
+                    .filter(|slow| !slow.is_zero()),
             }),
             _ => Err(ConfigErrors(errors)),
         }
@@ -288,100 +317,6 @@ impl IngestSecretArgs {
         };
         let text = text.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         IngestSecret::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
-    }
-}
-
-/// What only `replay` is told.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct ReplayArgs {
-    /// Journals or logs of Envoy, plain or compressed by gzip; - reads standard input.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-
-    /// Go on with what is written to the files, through rotations, until SIGINT or SIGTERM.
-    #[arg(long)]
-    follow: bool,
-
-    /// Read files from their beginning, whatever was replayed before.
-    #[arg(long)]
-    from_start: bool,
-
-    /// Where the service answers [default: http:// and KRAITER_LISTEN or 127.0.0.1:8080].
-    #[arg(long, env = "KRAITER_API", value_name = "URL")]
-    to: Option<url::Url>,
-
-    #[arg(
-        long,
-        env = "KRAITER_LISTEN",
-        default_value = "127.0.0.1:8080",
-        hide = true,
-        value_name = "ADDR:PORT"
-    )]
-    listen: SocketAddr,
-
-    #[command(flatten)]
-    ingest_secret: IngestSecretArgs,
-
-    /// Give up when the service takes nothing for this long. With --follow: never.
-    #[arg(
-        long,
-        default_value_t = 300,
-        value_name = "SECONDS",
-        conflicts_with = "follow"
-    )]
-    give_up_after: u64,
-
-    /// With --follow: how long a file that was rotated away is still read. Longer than its writer
-    /// keeps lines back; Envoy does for 10 s, or --file-flush-interval-msec.
-    #[arg(long, default_value_t = 12, value_name = "SECONDS")]
-    rotation_wait: u64,
-}
-
-#[derive(Debug)]
-pub(crate) struct ReplayConfig {
-    pub(crate) replay: Replay,
-    pub(crate) backend: url::Url,
-    pub(crate) ingest_secret: IngestSecret,
-    /// `None`: without end.
-    pub(crate) patience: Option<Duration>,
-}
-
-impl ReplayArgs {
-    pub(crate) fn read(&self, store: &StoreArgs) -> Result<ReplayConfig, ConfigErrors> {
-        let secret = self.ingest_secret.read_only(&store.data_dir);
-        let backend = match &self.to {
-            Some(url) => Ok(url.clone()),
-            None => self.listening_at(),
-        };
-        let errors = [secret.as_ref().err(), backend.as_ref().err()];
-        let errors: Vec<String> = errors.into_iter().flatten().cloned().collect();
-        match (secret, backend) {
-            (Ok(ingest_secret), Ok(backend)) => Ok(ReplayConfig {
-                replay: Replay {
-                    files: self.files.clone(),
-                    follow: self.follow,
-                    from_start: self.from_start,
-                    rotation_wait: Duration::from_secs(self.rotation_wait),
-                },
-                backend,
-                ingest_secret,
-                patience: (!self.follow).then_some(Duration::from_secs(self.give_up_after)),
-            }),
-            _ => Err(ConfigErrors(errors)),
-        }
-    }
-
-    /// A service that listens everywhere answers here, too.
-    fn listening_at(&self) -> Result<url::Url, String> {
-        let mut address = self.listen;
-        if address.ip().is_unspecified() {
-            address.set_ip(match address.is_ipv4() {
-                true => Ipv4Addr::LOCALHOST.into(),
-                false => Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        let url = format!("http://{address}");
-        url.parse().map_err(|error| format!("{url}: {error}"))
     }
 }
 

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, get};
 use serde::Serialize;
 
 use crate::backend::Backend;
-use crate::database::is_migrated;
+use crate::database::{Fault, check};
 
 /// Whether the process answers at all.
 #[utoipa::path(tag = "operation", responses((status = 200, body = String, content_type = "text/plain")))]
@@ -21,18 +21,28 @@ pub(crate) struct Readiness {
     /// What is wrong and what to do, if not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// What is wrong although requests are served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
 }
 
-/// Whether requests can be served: the database is reachable and migrated.
+/// Whether requests can be served: the database is reachable, migrated and takes writes. A full
+/// ingest queue is a warning only: `/ingest` says 503 by itself, and all else is answered.
 #[utoipa::path(
     tag = "operation",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness))
 )]
 #[get("/readyz")]
 pub(crate) async fn get_readyz(backend: Data<Backend>) -> HttpResponse {
-    let reason = match is_migrated(&backend.pool).await {
-        Ok(true) => None,
-        Ok(false) => Some("the database is not migrated to this version; run kraiter migrate"),
+    let reason = match check(&backend.pool).await {
+        Ok(None) => None,
+        Ok(Some(Fault::Unmigrated)) => {
+            Some("the database is not migrated to this version; run kraiter migrate")
+        }
+        Ok(Some(Fault::ReadOnly)) => Some(
+            "the database takes no writes; if another server has taken its place, DATABASE_URL \
+             must lead there",
+        ),
         Err(error) => {
             tracing::warn!(%error, "not ready");
             Some("the database cannot be reached; the log says why")
@@ -42,9 +52,14 @@ pub(crate) async fn get_readyz(backend: Data<Backend>) -> HttpResponse {
         None => StatusCode::OK,
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
+    let warning = backend.ingest.is_full().then_some(
+        "the ingest queue is full, so events are turned away and come again; Postgres or its disk is \
+         too slow for them",
+    );
     HttpResponse::build(status).json(Readiness {
         ready: reason.is_none(),
         reason,
+        warning,
     })
 }
 
@@ -52,6 +67,13 @@ pub(crate) async fn get_readyz(backend: Data<Backend>) -> HttpResponse {
 #[utoipa::path(tag = "operation", responses((status = 200, body = String, content_type = "text/plain")))]
 #[get("/metrics")]
 pub(crate) async fn get_metrics(backend: Data<Backend>) -> HttpResponse {
+    let gauge = |state| metrics::gauge!("kraiter_database_connections", "state" => state);
+    let connections = backend.pool.status();
+    gauge("busy").set(connections.size.saturating_sub(connections.available) as f64);
+    gauge("idle").set(connections.available as f64);
+    gauge("limit").set(connections.max_size as f64);
+    metrics::gauge!("kraiter_database_waiting_requests").set(connections.waiting as f64);
+    metrics::gauge!("kraiter_ingest_waiting_events").set(backend.ingest.waiting() as f64);
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(backend.metrics.render())

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::backend::Backend;
 use crate::config::ServeConfig;
 use crate::database::{Partitions, Pool, analyze_new_tables};
-use crate::http::access_log::log_request;
+use crate::http::access_log::{SlowRequests, log_request};
 use crate::ingest::IngestQueue;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
@@ -90,7 +90,7 @@ async fn serve_on(
     stopped: impl Future<Output = &'static str>,
 ) -> anyhow::Result<()> {
     let partitions = Arc::new(Partitions::default());
-    let ingest_pool = store.separate_pool(config.ingest_writers + 1)?;
+    let ingest_pool = store.separate_pool(config.ingest_writers + 1, config.write_timeout)?;
     let (queue, writers) = IngestQueue::start(&ingest_pool, &partitions, config.ingest_writers);
     let backend = Data::new(Backend {
         pool: store.pool.clone(),
@@ -106,12 +106,15 @@ async fn serve_on(
     let upkeep = tokio::spawn(look_after_partitions(ingest_pool.clone(), partitions));
     let statistics_pool = ingest_pool.clone();
     let statistics = tokio::spawn(async move { analyze_new_tables(&statistics_pool).await });
+    let metrics = tokio::spawn(telemetry::look_after(backend.metrics.clone()));
     let key_watch = tokio::spawn(async move { keyring.follow_file().await });
 
     let shared = backend.clone();
+    let slow = SlowRequests(config.slow_request);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shared.clone())
+            .app_data(slow)
             .wrap(from_fn(log_request))
             .configure(routes)
     })
@@ -141,6 +144,7 @@ async fn serve_on(
     upkeep.abort();
     statistics.abort();
     key_watch.abort();
+    metrics.abort();
     // The last handle on the queue closes it; its writers then end by themselves.
     drop(backend);
     writers.finish().await;

@@ -1,5 +1,7 @@
 //! The open database of a command: a server elsewhere, or the private one.
 
+use std::time::Duration;
+
 use crate::config::{DatabaseChoice, StoreConfig};
 use crate::database::{DatabaseUrl, Pool, migrate, pool};
 use crate::private_postgres::{Durability, PrivatePostgres, StopMode};
@@ -30,7 +32,7 @@ impl Store {
                 (DatabaseUrl::parse(&server.url("postgres"))?, Some(server))
             }
         };
-        let pool = pool(&url, connections)?;
+        let pool = pool(&url, connections, config.statement_timeout)?;
         let store = Self { pool, url, private };
         if wanted == Migrate::Yes || store.private.is_some() {
             match migrate(&store.pool).await {
@@ -49,8 +51,12 @@ impl Store {
     }
 
     /// Connections besides the pool, for work that must not wait behind requests.
-    pub(crate) fn separate_pool(&self, connections: usize) -> anyhow::Result<Pool> {
-        Ok(pool(&self.url, connections)?)
+    pub(crate) fn separate_pool(
+        &self,
+        connections: usize,
+        statement_timeout: Duration,
+    ) -> anyhow::Result<Pool> {
+        Ok(pool(&self.url, connections, statement_timeout)?)
     }
 
     /// Closes the connections and stops a private server that this command started.

@@ -1,6 +1,7 @@
 //! Logs and metrics of the process.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -62,10 +63,25 @@ pub(crate) fn log(args: &LogArgs) -> anyhow::Result<()> {
 const SECONDS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
+/// Bounds in seconds for what an outage lengthens: from a timer of the edge to a day.
+const LAG_SECONDS: [f64; 12] = [
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0,
+];
 /// Bounds in events: from one to a full group.
 const EVENTS: [f64; 10] = [
     1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 2500.0, 5000.0, 10_000.0,
 ];
+
+/// How often what histograms were told is sorted into their buckets; until then it takes memory.
+const UPKEEP: Duration = Duration::from_secs(2);
+
+/// Keeps histograms small, whether or not anyone asks for them.
+pub(crate) async fn look_after(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        metrics.run_upkeep();
+    }
+}
 
 /// A recorder and the handle that renders it. Installing it twice in one process keeps the first.
 pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
@@ -75,6 +91,10 @@ pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
     }
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .set_buckets_for_metric(
+            Matcher::Full("kraiter_ingest_lag_seconds".to_owned()),
+            &LAG_SECONDS,
+        )?
         .set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &EVENTS)?
         .build_recorder();
     let handle = HANDLE.get_or_init(|| recorder.handle());

@@ -14,7 +14,7 @@ struct Applied {
 
 pub(super) async fn run(config: StoreConfig, output: Output) -> anyhow::Result<()> {
     let applied = match &config.database {
-        DatabaseChoice::Url(url) => migrate(&pool(url, 2)?).await?,
+        DatabaseChoice::Url(url) => migrate(&pool(url, 2, config.statement_timeout)?).await?,
         // Opening a private server migrates it.
         DatabaseChoice::Private(_) => {
             Store::open(&config, 2, Migrate::No).await?.close().await?;

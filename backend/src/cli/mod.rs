@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{ReplayArgs, ServeArgs, StoreArgs, StoreConfig};
+use crate::database::{Fault, check};
 use crate::store::{Migrate, Store};
 use crate::telemetry::{self, LogArgs};
 
@@ -136,9 +137,10 @@ async fn with_store(
     command: impl AsyncFnOnce(&Store) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let store = Store::open(&config, 2, Migrate::No).await?;
-    let result = match crate::database::is_migrated(&store.pool).await {
-        Ok(true) => command(&store).await,
-        Ok(false) => Err(anyhow::anyhow!(
+    let result = match check(&store.pool).await {
+        // Reading works on a standby, too.
+        Ok(None | Some(Fault::ReadOnly)) => command(&store).await,
+        Ok(Some(Fault::Unmigrated)) => Err(anyhow::anyhow!(
             "the database is not migrated; run kraiter migrate first"
         )),
         Err(error) => Err(error.into()),

@@ -1,7 +1,5 @@
 //! The schema's versions.
 
-use tokio_postgres::error::SqlState;
-
 use super::{DatabaseError, Partitions, Pool, connect, locks};
 use crate::clock;
 
@@ -51,24 +49,9 @@ pub(crate) async fn migrate(pool: &Pool) -> Result<Vec<String>, MigrationError> 
     Ok(applied)
 }
 
-/// Whether the schema is the one that this binary was built for (or a newer one, while replicas
-/// are being replaced).
-pub(crate) async fn is_migrated(pool: &Pool) -> Result<bool, DatabaseError> {
-    let client = connect(pool).await?;
-    let newest = embedded::migrations::runner()
-        .get_migrations()
-        .iter()
-        .map(refinery::Migration::version)
-        .max();
-    let rows = client
-        .query("select max(version) from refinery_schema_history", &[])
-        .await;
-    match rows {
-        Ok(rows) => {
-            let applied: Option<i32> = rows.first().and_then(|row| row.get(0));
-            Ok(applied.map(i64::from) >= newest.map(i64::from))
-        }
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
+/// The versions that the schema of this binary is made of.
+pub(super) fn versions() -> Vec<i32> {
+    let migrations = embedded::migrations::runner();
+    let versions = migrations.get_migrations().iter();
+    versions.map(refinery::Migration::version).collect()
 }

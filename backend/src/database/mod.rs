@@ -5,11 +5,13 @@ pub(crate) mod locks;
 mod migrations;
 mod partitions;
 mod pool;
+mod readiness;
 mod statistics;
 mod url;
 
-pub(crate) use migrations::{is_migrated, migrate};
+pub(crate) use migrations::migrate;
 pub(crate) use partitions::Partitions;
-pub(crate) use pool::{Client, DatabaseError, Pool, connect, pool};
+pub(crate) use pool::{Client, DatabaseError, Pool, connect, leave_server, pool};
+pub(crate) use readiness::{Fault, check};
 pub(crate) use statistics::analyze_new_tables;
 pub(crate) use url::DatabaseUrl;

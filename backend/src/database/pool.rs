@@ -16,8 +16,10 @@ pub(crate) type Client = deadpool_postgres::Object;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long making or checking a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// No statement of an API request may run longer; a client has given up by then.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// A server that is gone without a word, such as a host that lost its power, is noticed by then.
+const SILENCE: Duration = Duration::from_secs(30);
+/// A transaction that stands still holds its locks no longer than this many statements may take.
+const IDLE_STATEMENTS: u32 = 2;
 
 /// Why there is no answer from the database.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +63,12 @@ impl DatabaseError {
             if error.code() == Some(&tokio_postgres::error::SqlState::QUERY_CANCELED))
     }
 
+    /// Whether the server takes no writes: it is a standby, or is told to.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self, Self::Query(error)
+            if error.code() == Some(&tokio_postgres::error::SqlState::READ_ONLY_SQL_TRANSACTION))
+    }
+
     /// Whether a table is not there: the database was not migrated yet.
     pub(crate) fn is_unmigrated(&self) -> bool {
         matches!(self, Self::Query(error)
@@ -96,18 +104,32 @@ fn describe_pool(error: &PoolError) -> String {
 }
 
 /// A pool that connects when it is first used, so that a backend starts while the database is
-/// away.
-pub(crate) fn pool(url: &DatabaseUrl, size: usize) -> Result<Pool, DatabaseError> {
+/// away. No statement takes longer than `statement_timeout`.
+pub(crate) fn pool(
+    url: &DatabaseUrl,
+    size: usize,
+    statement_timeout: Duration,
+) -> Result<Pool, DatabaseError> {
     let mut config = url.config.clone();
-    if config.get_options().is_none() {
-        config.options(format!(
-            "-c statement_timeout={}",
-            STATEMENT_TIMEOUT.as_millis()
-        ));
+    let idle_timeout = statement_timeout * IDLE_STATEMENTS;
+    let mut options = format!(
+        "-c statement_timeout={} -c idle_in_transaction_session_timeout={}",
+        statement_timeout.as_millis(),
+        idle_timeout.as_millis()
+    );
+    // What the URL says comes last and so goes before.
+    if let Some(own) = config.get_options() {
+        options = format!("{options} {own}");
     }
+    config.options(options);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENCE);
+    }
+    // Without traffic two hours would pass before anyone asks whether the server is still there.
+    config.keepalives_idle(config.get_keepalives_idle().min(SILENCE));
     let manager_config = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
@@ -134,7 +156,16 @@ pub(crate) fn pool(url: &DatabaseUrl, size: usize) -> Result<Pool, DatabaseError
 
 /// One connection that is waited for no longer than the pool's time-outs.
 pub(crate) async fn connect(pool: &Pool) -> Result<Client, DatabaseError> {
-    Ok(pool.get().await?)
+    let start = std::time::Instant::now();
+    let client = pool.get().await?;
+    metrics::histogram!("kraiter_database_wait_seconds").record(start.elapsed().as_secs_f64());
+    Ok(client)
+}
+
+/// Parts with the connections that nobody uses right now: they lead to a server that has become a
+/// standby, and new ones may find the one that took its place.
+pub(crate) fn leave_server(pool: &Pool) {
+    pool.retain(|_, _| false);
 }
 
 fn tls_config(

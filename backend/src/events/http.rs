@@ -14,7 +14,7 @@ use crate::backend::Backend;
 use crate::clock::Timestamp;
 use crate::contacts::{self, ContactRef};
 use crate::database::connect;
-use crate::http::problem::ProblemDocument;
+use crate::http::problem::ProblemResponses;
 use crate::http::query::{invalid_parameter, parameter};
 use crate::http::{Limit, Page, Problem, Query, page};
 use crate::sends::Campaign;
@@ -124,7 +124,7 @@ pub(crate) struct EventsQuery {
     params(EventsQuery),
     responses(
         (status = 200, body = Page<EventView>),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        ProblemResponses,
     )
 )]
 #[get("/events")]
@@ -185,6 +185,9 @@ pub(crate) async fn get_events(
             None => return Ok(Answer(EventView::page(Vec::new(), limit))),
         }
     }
-    let events = store::list(&client, caller.tenant, &filter, limit.with_lookahead()).await?;
+    let events = store::list(&client, caller.tenant, &filter, limit.with_lookahead()).await;
+    let events = events.map_err(|error| {
+        Problem::of_question(error, "Ask for a contact, a send or a shorter time.")
+    })?;
     Ok(Answer(EventView::page(events, limit)))
 }

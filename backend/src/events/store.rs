@@ -50,6 +50,8 @@ pub(crate) async fn list(
         .map(|verdicts| verdicts.iter().map(|verdict| verdict.number()).collect());
     let contact = filter.contact.map(ContactId::uuid);
     let from = filter.from.map(lowest_id);
+    // A send's events stand among its contact's, which have an index.
+    let send_alone = filter.send.as_ref().filter(|_| contact.is_none());
     // The cursor is the smaller bound on every page but the first.
     let to = [filter.to.map(lowest_id), filter.before]
         .into_iter()
@@ -64,6 +66,10 @@ pub(crate) async fn list(
         ("e.kind = any($)", kinds),
         ("e.verdict = any($)", verdicts.as_ref().map(|v| v as _)),
         ("e.send_id = $", filter.send.as_ref().map(|v| v as _)),
+        (
+            "e.contact_id = (select contact_id from sends where tenant_id = $1 and id = $)",
+            send_alone.map(|v| v as _),
+        ),
         ("e.contact_id = $", contact.as_ref().map(|v| v as _)),
         ("s.campaign = $", filter.campaign.as_ref().map(|v| v as _)),
         ("e.id >= $", from.as_ref().map(|v| v as _)),
@@ -72,7 +78,8 @@ pub(crate) async fn list(
     for (condition, value) in optional {
         if let Some(value) = value {
             values.push(value);
-            conditions.push(condition.replace('$', &format!("${}", values.len())));
+            let (before, after) = condition.rsplit_once('$').unwrap_or((condition, ""));
+            conditions.push(format!("{before}${}{after}", values.len()));
         }
     }
     values.push(&limit);

@@ -1,6 +1,6 @@
-//! One log line and two metrics for each request.
+//! One log line and two metrics for each request; a louder line for one that failed here or took long.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
@@ -15,6 +15,10 @@ fn known(method: &Method) -> &'static str {
     known.unwrap_or("other")
 }
 
+/// Requests that take longer than this are logged as slow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlowRequests(pub(crate) Option<Duration>);
+
 /// Logs method, route and status. Never the path itself, which holds addresses and ids, and never
 /// a header.
 pub(crate) async fn log_request(
@@ -26,6 +30,7 @@ pub(crate) async fn log_request(
     let route = request
         .match_pattern()
         .unwrap_or_else(|| "(none)".to_owned());
+    let slow = request.app_data::<SlowRequests>().and_then(|slow| slow.0);
     let response = next.call(request).await?;
     let elapsed = start.elapsed();
     let status = response.status();
@@ -40,6 +45,8 @@ pub(crate) async fn log_request(
     let (status, ms) = (status.as_u16(), elapsed.as_millis() as u64);
     if status >= 500 {
         tracing::warn!(method, route, status, ms, "request");
+    } else if slow.is_some_and(|slow| elapsed >= slow) {
+        tracing::warn!(method, route, status, ms, "slow request");
     } else {
         tracing::debug!(method, route, status, ms, "request");
     }

@@ -13,7 +13,8 @@ use tokio::task::JoinSet;
 use super::group::Group;
 use super::insertion::{Way, is_repeat};
 use super::{EdgeEvent, store};
-use crate::database::{DatabaseError, Partitions, Pool};
+use crate::clock;
+use crate::database::{DatabaseError, Partitions, Pool, leave_server};
 
 /// Events that may wait in memory. At some 600 bytes each this bounds what a burst can take; who
 /// comes later is told to come again.
@@ -88,8 +89,6 @@ impl IngestQueue {
         let size = u32::try_from(events.len().min(MAX_WAITING_EVENTS)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(size);
         let _room = room.map_err(|_| SubmitError::Saturated)?;
-        let waiting = MAX_WAITING_EVENTS.saturating_sub(self.room.available_permits());
-        metrics::gauge!("kraiter_ingest_waiting_events").set(waiting as f64);
         let (answer, outcome) = oneshot::channel();
         self.jobs
             .send(Job {
@@ -99,6 +98,18 @@ impl IngestQueue {
             })
             .map_err(|_| SubmitError::Unavailable)?;
         outcome.await.ok().flatten().ok_or(SubmitError::Unavailable)
+    }
+}
+
+impl IngestQueue {
+    /// Events that are not committed yet.
+    pub(crate) fn waiting(&self) -> usize {
+        MAX_WAITING_EVENTS.saturating_sub(self.room.available_permits())
+    }
+
+    /// Whether a batch of a common size would be turned away.
+    pub(crate) fn is_full(&self) -> bool {
+        self.room.available_permits() < MAX_GROUP_EVENTS
     }
 }
 
@@ -149,6 +160,7 @@ async fn write_group(mut jobs: Vec<Job>, way: Way, pool: &Pool, partitions: &Par
         Ok(outcomes) => {
             metrics::histogram!("kraiter_ingest_commit_seconds")
                 .record(start.elapsed().as_secs_f64());
+            record_lags(&group);
             let repeated = outcomes.iter().any(|outcome| outcome.duplicates > 0);
             for (job, outcome) in jobs.into_iter().zip(outcomes) {
                 job.answer(Some(outcome));
@@ -178,6 +190,16 @@ async fn write_group(mut jobs: Vec<Job>, way: Way, pool: &Pool, partitions: &Par
     way
 }
 
+/// How long each event took from the edge to its commit, waiting and outages included.
+fn record_lags(group: &Group) {
+    let now = clock::now();
+    let lags = metrics::histogram!("kraiter_ingest_lag_seconds");
+    for (_, event) in &group.events {
+        let lag = now.millis().saturating_sub(event.id.time().0);
+        lags.record(lag as f64 / 1000.0);
+    }
+}
+
 impl Job {
     fn answer(self, outcome: Option<Outcome>) {
         // A client that hung up sends its batch again and gets duplicates.
@@ -201,6 +223,9 @@ async fn write_with_retries(
         match store::write(group, way, pool, partitions).await {
             Err(error) if way == Way::Copy && is_repeat(&error) => way = Way::Insert,
             Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                if error.is_read_only() {
+                    leave_server(pool);
+                }
                 metrics::counter!("kraiter_ingest_retries_total").increment(1);
                 tracing::debug!(%error, attempt, "a group of events is tried again");
                 tokio::time::sleep(Duration::from_millis(50 << attempt)).await;

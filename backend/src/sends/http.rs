@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::web::{Data, Json as Answer, Path};
 use actix_web::{HttpResponse, get, patch, post};
+use futures_util::try_join;
 use kraiter_wire::{ContactId, SendId, TenantId};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
 use crate::events::http::EventView;
-use crate::events::{self, EventFilter, EventType};
+use crate::events::{self, Event, EventFilter, EventType};
 use crate::http::problem::ProblemDocument;
 use crate::http::{Body, ErrorCode, Problem};
 use crate::{contacts, random};
@@ -180,25 +181,19 @@ impl SendView {
         tenant: TenantId,
         id: &str,
     ) -> Result<Self, Problem> {
-        let send = store::find(client, tenant, id)
-            .await?
-            .ok_or_else(|| unknown(id))?;
-        let mut of_kind = [Vec::new(), Vec::new()];
-        for (kind, events) in [EventType::Opened, EventType::Clicked]
-            .into_iter()
-            .zip(&mut of_kind)
-        {
-            let filter = EventFilter {
-                kinds: Some(vec![kind]),
-                send: Some(id.to_owned()),
-                contact: Some(send.contact_id),
-                ..EventFilter::default()
-            };
-            *events = events::store::list(client, tenant, &filter, MAX_EVENTS_SHOWN).await?;
-            events.reverse();
-        }
-        let [opens, clicks] = of_kind.map(|list| list.into_iter().map(EventView::from).collect());
-        Ok(Self::new(send, opens, clicks))
+        let filter = |kind| EventFilter {
+            kinds: Some(vec![kind]),
+            send: Some(id.to_owned()),
+            ..EventFilter::default()
+        };
+        let (opens, clicks) = (filter(EventType::Opened), filter(EventType::Clicked));
+        let list = |filter| events::store::list(client, tenant, filter, MAX_EVENTS_SHOWN);
+        // On one connection, one after the other, and without waiting in between.
+        let found = try_join!(store::find(client, tenant, id), list(&opens), list(&clicks));
+        let (send, opens, clicks) = found?;
+        let send = send.ok_or_else(|| unknown(id))?;
+        let views = |events: Vec<Event>| events.into_iter().rev().map(EventView::from).collect();
+        Ok(Self::new(send, views(opens), views(clicks)))
     }
 
     fn new(send: Send, opens: Vec<EventView>, clicks: Vec<EventView>) -> Self {

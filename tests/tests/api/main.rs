@@ -25,6 +25,7 @@ mod ingest;
 mod isolation;
 mod keyring;
 mod mail;
+mod operations;
 mod paging;
 mod registering;
 mod replay;

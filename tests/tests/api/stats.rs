@@ -6,7 +6,7 @@ use kraiter_wire::UnixMillis;
 use serde_json::{Value, json};
 
 use crate::edge::{Edge, HOUR, now, tokens};
-use crate::service::{Service, all};
+use crate::service::{Service, all, texts};
 
 /// Two campaigns and mail without one, over three days, opened and clicked more than once.
 fn busy(name: &str) -> (Service, Api) {
@@ -147,6 +147,117 @@ fn all_endpoints_show_the_same_numbers() {
         });
         assert_eq!(clicks(&of_sends.collect::<Vec<_>>()), sum("clicksCount"));
     }
+}
+
+#[test]
+fn only_the_types_that_are_asked_for_are_shown_and_rates_beside_them() {
+    let (_service, api) = busy("stats-types");
+    let every = api.read("/stats").unwrap();
+    let some = api.read("/stats?type=email.clicked,email.bounced").unwrap();
+    let names = |stats: &Value| -> Vec<String> {
+        stats["totals"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect()
+    };
+    let asked = |name: &String| name == "bounced" || name.to_lowercase().contains("clicks");
+    let wanted: Vec<_> = names(&every).into_iter().filter(asked).collect();
+    assert_eq!(names(&some), wanted);
+    assert!(wanted.len() >= 3, "{wanted:?}");
+    for name in names(&some) {
+        assert_eq!(some["totals"][&name], every["totals"][&name], "{name}");
+        let points = |stats: &Value| -> Vec<Value> {
+            let points = stats["points"].as_array().unwrap().iter();
+            points.map(|point| point[&name].clone()).collect()
+        };
+        assert_eq!(points(&some), points(&every), "{name}");
+    }
+    assert_eq!(some["rates"], every["rates"]);
+    assert!(some["points"][0]["opens"].is_null());
+}
+
+#[test]
+fn pages_of_campaigns_and_links_hold_what_one_page_holds() {
+    let service = Service::start("stats-pages");
+    let api = service.tenant("shop");
+    let mut edge = Edge::of(&service, 1);
+    let links: String = (0..7)
+        .map(|link| format!(r#"<a href="https://shop.example/{link}">{link}</a>"#))
+        .collect();
+    for campaign in 0..9 {
+        let body = json!({"sendId": format!("snd-{campaign}"), "contact": "ada@example.com",
+            "campaign": format!("campaign {}", campaign * 7 % 9), "html": links});
+        let (_, clicks, _) = tokens(&api.write("POST", "/rewrite", &body).unwrap());
+        let clicks = clicks.iter().map(|token| edge.line("c", token));
+        let batch: String = clicks.collect();
+        edge.post(batch);
+    }
+    for (path, count) in [
+        ("/campaigns", 9),
+        ("/stats/links?campaign=campaign%203", 7),
+        ("/stats/links?sendId=snd-4", 7),
+    ] {
+        let whole = all(&api, path);
+        assert_eq!(whole.len(), count, "{path}");
+        let joint = if path.contains('?') { '&' } else { '?' };
+        for size in [1, 2, 4] {
+            let mut items = Vec::new();
+            let mut next = format!("{path}{joint}limit={size}");
+            loop {
+                let page = api.read(&next).unwrap();
+                let some = page["items"].as_array().unwrap();
+                assert!(some.len() <= size, "{path} {size}");
+                items.extend(some.iter().cloned());
+                let Some(cursor) = page["nextCursor"].as_str() else {
+                    break;
+                };
+                next = format!("{path}{joint}limit={size}&cursor={cursor}");
+            }
+            assert_eq!(items, whole, "{path} {size}");
+        }
+    }
+}
+
+#[test]
+fn campaigns_are_listed_by_when_they_were_last_active() {
+    let service = Service::start("stats-active");
+    let api = service.tenant("shop");
+    let mut edge = Edge::of(&service, 1);
+    let hours = [1, 30, 100];
+    for ago in hours {
+        let at = UnixMillis(now().0 - ago * HOUR);
+        let body = json!({"sendId": format!("snd-{ago}"), "contact": "ada@example.com",
+            "campaign": format!("{ago} hours ago"), "sentAt": time(at)});
+        api.write("POST", "/sends", &body).unwrap();
+    }
+    let names = |hours: u64| -> Vec<String> {
+        let since = time(UnixMillis(now().0 - hours * HOUR));
+        texts(
+            &all(&api, &format!("/campaigns?activeSince={since}")),
+            "name",
+        )
+    };
+    assert_eq!(names(200), ["1 hours ago", "100 hours ago", "30 hours ago"]);
+    assert_eq!(names(50), ["1 hours ago", "30 hours ago"]);
+    assert_eq!(names(0), [""; 0]);
+    // An open makes an old campaign active again, and its totals are those of all its time.
+    let mail = json!({"sendId": "snd-again", "contact": "ada@example.com",
+        "campaign": "100 hours ago", "html": "<p></p>", "status": "queued"});
+    let (pixel, ..) = tokens(&api.write("POST", "/rewrite", &mail).unwrap());
+    edge.record("o", &pixel, 1);
+    assert_eq!(names(0), ["100 hours ago"]);
+    let since = time(now());
+    let found = all(&api, &format!("/campaigns?activeSince={since}"));
+    assert_eq!(found[0]["totals"]["sent"], 1);
+    assert_eq!(found[0]["totals"]["opens"], 1);
+}
+
+/// As RFC 3339 writes it.
+fn time(at: UnixMillis) -> String {
+    let time = jiff::Timestamp::from_millisecond(at.0 as i64).unwrap();
+    time.to_string()
 }
 
 #[test]
