@@ -3,9 +3,10 @@
 use subtle::ConstantTimeEq;
 
 use crate::base64url;
-use crate::mac::KeyedMac;
+use crate::mac::{KeyedMac, Started};
 use crate::token::{
-    MAC_BYTES, MAX_MAIL_CLAIMS_BYTES, read_claims, take_apart, write_link, write_mail,
+    MAC_BYTES, MAX_RECIPIENT_BYTES, Unverified, read_claims, take_apart, write_link,
+    write_recipient,
 };
 use crate::{ContactId, Day, DecodeError, KeyId, Keyring, Link, Secret, SendId, TenantId, Token};
 
@@ -39,39 +40,96 @@ impl TenantSigner {
 
     /// A signer for the links of one send.
     pub fn for_mail(&self, send: &SendId<'_>, contact: ContactId, day: Day) -> MailSigner<'_> {
-        let mut claims = Vec::with_capacity(MAX_MAIL_CLAIMS_BYTES);
-        write_mail(self.key, self.tenant, send, contact, day, &mut claims);
+        let mut recipient = Vec::with_capacity(MAX_RECIPIENT_BYTES);
+        write_recipient(send, contact, day, &mut recipient);
         MailSigner {
-            mac: &self.mac,
-            claims,
+            signer: self,
+            recipient,
+        }
+    }
+
+    /// Appends to `out` the characters that the link's tokens for all recipients start with.
+    pub fn start(
+        &self,
+        link: &Link<'_>,
+        scratch: &mut SigningScratch,
+        out: &mut String,
+    ) -> TokenStart {
+        let bytes = &mut scratch.bytes;
+        bytes.clear();
+        write_link(self.key, self.tenant, link, bytes);
+        let mac = self.mac.start(bytes);
+        // Three bytes give four characters; what is left over goes into the next ones.
+        let carried = bytes.len() % BYTES_AT_A_TIME;
+        let mut carry = [0; BYTES_AT_A_TIME - 1];
+        for (to, from) in carry.iter_mut().zip(bytes.iter().skip(bytes.len() - carried)) {
+            *to = *from;
+        }
+        bytes.truncate(bytes.len() - carried);
+        base64url::encode(bytes, &mut scratch.text, out);
+        TokenStart {
+            mac,
+            carry,
+            carried: carried as u8,
         }
     }
 }
 
+/// Bytes that make whole characters of base64.
+const BYTES_AT_A_TIME: usize = 3;
+
+/// What a link's tokens have in common whoever they are for, hashed and written already.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenStart {
+    mac: Started,
+    /// The last bytes, which do not make whole characters yet.
+    carry: [u8; BYTES_AT_A_TIME - 1],
+    carried: u8,
+}
+
 /// Signs the links of one mail to one recipient.
 pub struct MailSigner<'s> {
-    mac: &'s KeyedMac,
-    /// What all its tokens start with.
-    claims: Vec<u8>,
+    signer: &'s TenantSigner,
+    /// What all its tokens end with, before the MAC.
+    recipient: Vec<u8>,
 }
 
 /// Working memory of a signer, kept from one link to the next.
 #[derive(Default)]
 pub struct SigningScratch {
-    token: Vec<u8>,
+    bytes: Vec<u8>,
     text: Vec<u8>,
 }
 
 impl MailSigner<'_> {
     /// Appends the token for one link to `out`.
     pub fn sign(&self, link: &Link<'_>, scratch: &mut SigningScratch, out: &mut String) {
-        let SigningScratch { token, text } = scratch;
-        token.clear();
-        token.extend_from_slice(&self.claims);
-        write_link(link, token);
-        let mac = self.mac.digest(token);
-        token.extend(mac.iter().take(MAC_BYTES));
-        base64url::encode(token, text, out);
+        let SigningScratch { bytes, text } = scratch;
+        let TenantSigner { key, tenant, mac } = self.signer;
+        bytes.clear();
+        write_link(*key, *tenant, link, bytes);
+        let start = mac.start(bytes);
+        bytes.extend_from_slice(&self.recipient);
+        let mac = mac.finish(&start, &self.recipient);
+        bytes.extend(mac.iter().take(MAC_BYTES));
+        base64url::encode(bytes, text, out);
+    }
+
+    /// Appends what is left of a token whose start stands at the end of `out`, made by the same
+    /// tenant's signer.
+    pub fn finish(&self, start: &TokenStart, scratch: &mut SigningScratch, out: &mut String) {
+        let SigningScratch { bytes, text } = scratch;
+        let mac = self.signer.mac.finish(&start.mac, &self.recipient);
+        bytes.clear();
+        bytes.extend(start.carry.iter().take(usize::from(start.carried)));
+        bytes.extend_from_slice(&self.recipient);
+        bytes.extend(mac.iter().take(MAC_BYTES));
+        base64url::encode(bytes, text, out);
+    }
+
+    /// Longest text that [`finish`](Self::finish) appends.
+    pub fn most_chars(&self) -> usize {
+        base64url::encoded_len(BYTES_AT_A_TIME + self.recipient.len() + MAC_BYTES)
     }
 
     /// The token for one link, on its own.
@@ -82,14 +140,45 @@ impl MailSigner<'_> {
     }
 }
 
-/// How many tenants' keyed states are kept. Each is 72 bytes; a busier set of tenants costs
-/// a derivation (four SHA-256 blocks) for some requests and nothing else.
+/// How many tenants' keyed states are kept. Each is some 110 bytes; a busier set of tenants costs
+/// a derivation (five SHA-256 blocks) for some requests and nothing else.
 const CACHED_MACS: usize = 1024;
 
 struct CachedMac {
     key: KeyId,
     tenant: TenantId,
     mac: KeyedMac,
+    /// The start of every token of an open.
+    open: Started,
+}
+
+impl CachedMac {
+    fn new(ring: &KeyedMac, key: KeyId, tenant: TenantId) -> Self {
+        let mac = tenant_mac(ring, tenant);
+        let mut link = Vec::new();
+        write_link(key, tenant, &Link::Open, &mut link);
+        Self {
+            key,
+            tenant,
+            open: mac.start(&link),
+            mac,
+        }
+    }
+
+    fn check(&self, unverified: &Unverified<'_>) -> Result<(), DecodeError> {
+        let digest = match unverified.is_open() {
+            true => self.mac.finish(&self.open, unverified.recipient),
+            false => {
+                let start = self.mac.start(unverified.link);
+                self.mac.finish(&start, unverified.recipient)
+            }
+        };
+        let expected = digest.get(..MAC_BYTES).unwrap_or_default();
+        match bool::from(expected.ct_eq(unverified.mac)) {
+            true => Ok(()),
+            false => Err(DecodeError::Mac),
+        }
+    }
 }
 
 /// Verifies tokens of every tenant under a keyring.
@@ -129,24 +218,16 @@ impl Verifier {
             .get(usize::from(key.get()))
             .and_then(Option::as_ref)
             .ok_or(DecodeError::UnknownKey { got: key.get() })?;
-        let matches = |mac: &KeyedMac| {
-            let digest = mac.digest(unverified.signed);
-            let expected = digest.get(..MAC_BYTES).unwrap_or_default();
-            match bool::from(expected.ct_eq(unverified.mac)) {
-                true => Ok(()),
-                false => Err(DecodeError::Mac),
-            }
-        };
         let slot = self.cache.get_mut(slot_of(key, tenant));
         match &slot {
             Some(Some(cached)) if cached.key == key && cached.tenant == tenant => {
-                matches(&cached.mac)?;
+                cached.check(&unverified)?;
             }
             _ => {
-                let mac = tenant_mac(ring, tenant);
-                matches(&mac)?;
+                let cached = CachedMac::new(ring, key, tenant);
+                cached.check(&unverified)?;
                 if let Some(slot) = slot {
-                    *slot = Some(Box::new(CachedMac { key, tenant, mac }));
+                    *slot = Some(Box::new(cached));
                 }
             }
         }

@@ -5,16 +5,21 @@
 //! key id   1 byte
 //! kind     1 byte, 1 open, 2 click, 3 unsubscribe
 //! tenant   length byte, number
+//! link     click only: length byte, number
+//! url      click only: two length bytes, text
 //! send     length byte, text
 //! contact  length byte, 16 bytes
 //! day      length byte, number; days since 1970 on which the send was registered
-//! link     click only: length byte, number
-//! url      click only: two length bytes, text
 //! mac      first 16 bytes of HMAC-SHA256 over all of the above, under the tenant's key
 //! ```
 //!
 //! Numbers are big-endian without leading zero bytes. The whole is base64url without padding. A
 //! released format is decoded for ever: `vectors/` holds tokens that must keep verifying.
+//!
+//! What all recipients of a mail share comes first, up to the URL, and under the MAC it is filled
+//! up with zero bytes to whole blocks of 64: its hash and its text are computed once for a batch,
+//! and each recipient costs two blocks, however long the URL is. The lengths keep different fields
+//! from giving the same bytes.
 
 use crate::base64url;
 use crate::{
@@ -130,33 +135,13 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Where the kind stands, which is all that differs at the start of one mail's tokens.
-const KIND_AT: usize = 2;
+/// Longest [`write_recipient`].
+pub(crate) const MAX_RECIPIENT_BYTES: usize = (1 + MAX_SEND_ID_BYTES) + 17 + 3;
 
-/// Longest [`write_mail`].
-pub(crate) const MAX_MAIL_CLAIMS_BYTES: usize = 3 + 5 + (1 + MAX_SEND_ID_BYTES) + 17 + 3;
-
-/// Appends what all tokens of one mail start with.
-pub(crate) fn write_mail(
-    key: KeyId,
-    tenant: TenantId,
-    send: &SendId<'_>,
-    contact: ContactId,
-    day: Day,
-    out: &mut Vec<u8>,
-) {
-    out.extend([VERSION, key.get(), 0]);
+/// Appends what the tokens of one link start with, whoever the mail is for.
+pub(crate) fn write_link(key: KeyId, tenant: TenantId, link: &Link<'_>, out: &mut Vec<u8>) {
+    out.extend([VERSION, key.get(), link.kind().byte()]);
     write_number(tenant.get(), out);
-    write_field(send.as_str().as_bytes(), out);
-    write_field(contact.as_bytes(), out);
-    write_number(u32::from(day.0), out);
-}
-
-/// Completes what the MAC covers, `out` holding a [`write_mail`] and nothing else.
-pub(crate) fn write_link(link: &Link<'_>, out: &mut Vec<u8>) {
-    if let Some(kind) = out.get_mut(KIND_AT) {
-        *kind = link.kind().byte();
-    }
     if let Link::Click { index, url } = link {
         write_number(index.0, out);
         let url = url.as_str().as_bytes();
@@ -164,6 +149,18 @@ pub(crate) fn write_link(link: &Link<'_>, out: &mut Vec<u8>) {
         out.extend((url.len() as u16).to_be_bytes());
         out.extend_from_slice(url);
     }
+}
+
+/// Appends what follows in all tokens of one recipient's mail.
+pub(crate) fn write_recipient(
+    send: &SendId<'_>,
+    contact: ContactId,
+    day: Day,
+    out: &mut Vec<u8>,
+) {
+    write_field(send.as_str().as_bytes(), out);
+    write_field(contact.as_bytes(), out);
+    write_number(u32::from(day.0), out);
 }
 
 fn write_field(bytes: &[u8], out: &mut Vec<u8>) {
@@ -182,11 +179,19 @@ fn write_number(number: u32, out: &mut Vec<u8>) {
 pub(crate) struct Unverified<'a> {
     pub(crate) key: KeyId,
     pub(crate) tenant: TenantId,
-    /// What the MAC covers.
-    pub(crate) signed: &'a [u8],
+    /// What the MAC covers, in two parts: of the link and of the recipient.
+    pub(crate) link: &'a [u8],
+    pub(crate) recipient: &'a [u8],
     pub(crate) mac: &'a [u8],
     kind: u8,
-    rest: Fields<'a>,
+    /// Of a click only.
+    target: Option<(u32, &'a [u8])>,
+}
+
+impl Unverified<'_> {
+    pub(crate) fn is_open(&self) -> bool {
+        self.kind == Kind::Open.byte()
+    }
 }
 
 /// Decodes base64url into `buffer` and splits off what the verifier needs.
@@ -217,13 +222,22 @@ pub(crate) fn take_apart<'a>(
     let kind = rest.byte()?;
     let tenant =
         TenantId::new(rest.number("tenant")?).ok_or(DecodeError::Field { field: "tenant" })?;
+    let target = match kind == Kind::Click.byte() {
+        true => Some((rest.number("link")?, rest.long_field()?)),
+        false => None,
+    };
+    let Fields(recipient) = rest;
+    let link = signed
+        .get(..signed.len() - recipient.len())
+        .unwrap_or_default();
     Ok(Unverified {
         key,
         tenant,
-        signed,
+        link,
+        recipient,
         mac,
         kind,
-        rest,
+        target,
     })
 }
 
@@ -233,11 +247,25 @@ pub(crate) fn read_claims(unverified: Unverified<'_>) -> Result<Token<'_>, Decod
         key,
         tenant,
         kind,
-        mut rest,
+        target,
+        recipient,
         ..
     } = unverified;
+    let link = match (kind, target) {
+        (1, _) => Link::Open,
+        (2, Some((index, url))) => {
+            let url = text(url, "url")?;
+            Link::Click {
+                index: LinkIndex(index),
+                url: Destination::parse(url).map_err(DecodeError::Destination)?,
+            }
+        }
+        (3, _) => Link::Unsubscribe,
+        (got, _) => return Err(DecodeError::Kind { got }),
+    };
+    let mut rest = Fields(recipient);
     let send =
-        SendId::parse(rest.text("send")?).map_err(|_| DecodeError::Field { field: "send" })?;
+        SendId::parse(text(rest.field()?, "send")?).map_err(|_| DecodeError::Field { field: "send" })?;
     let contact = rest
         .field()?
         .try_into()
@@ -245,17 +273,6 @@ pub(crate) fn read_claims(unverified: Unverified<'_>) -> Result<Token<'_>, Decod
     let contact = ContactId::from_bytes(contact);
     let day =
         u16::try_from(rest.number("day")?).map_err(|_| DecodeError::Field { field: "day" })?;
-    let link = match kind {
-        1 => Link::Open,
-        2 => {
-            let index = LinkIndex(rest.number("link")?);
-            let url =
-                Destination::parse(rest.long_text("url")?).map_err(DecodeError::Destination)?;
-            Link::Click { index, url }
-        }
-        3 => Link::Unsubscribe,
-        got => return Err(DecodeError::Kind { got }),
-    };
     if !rest.0.is_empty() {
         return Err(DecodeError::Trailing);
     }
@@ -269,6 +286,10 @@ pub(crate) fn read_claims(unverified: Unverified<'_>) -> Result<Token<'_>, Decod
         },
         key,
     })
+}
+
+fn text<'a>(bytes: &'a [u8], field: &'static str) -> Result<&'a str, DecodeError> {
+    std::str::from_utf8(bytes).map_err(|_| DecodeError::Field { field })
 }
 
 /// The bytes not read yet.
@@ -290,13 +311,9 @@ impl<'a> Fields<'a> {
         self.take(usize::from(len))
     }
 
-    fn text(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
-        std::str::from_utf8(self.field()?).map_err(|_| DecodeError::Field { field })
-    }
-
-    fn long_text(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+    fn long_field(&mut self) -> Result<&'a [u8], DecodeError> {
         let len = usize::from(self.byte()?) << 8 | usize::from(self.byte()?);
-        std::str::from_utf8(self.take(len)?).map_err(|_| DecodeError::Field { field })
+        self.take(len)
     }
 
     fn number(&mut self, field: &'static str) -> Result<u32, DecodeError> {

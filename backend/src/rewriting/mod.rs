@@ -10,6 +10,7 @@
 //! pixel     -> where the pixel goes and what it looks like
 //! plan      -> all of that for one mail, kept
 //! render    -> the plan for one recipient
+//! stencil   -> the plan written once for many recipients
 //! ```
 //!
 //! Pure: no I/O, no clock, no randomness, no knowledge of HTTP or of the database.
@@ -34,6 +35,7 @@ mod progress;
 mod render;
 mod report;
 mod span;
+mod stencil;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
@@ -47,3 +49,4 @@ pub use options::{Options, PixelPosition};
 pub use plan::{MAX_MAIL_BYTES, Plan, Rules};
 pub use render::{GMAIL_CLIP_BYTES, Recipient, Rewritten, Scratch};
 pub use report::LinkReport;
+pub use stencil::Stencil;

@@ -29,7 +29,7 @@ pub struct Recipient<'r> {
 /// Working memory that is kept from one recipient to the next.
 #[derive(Default)]
 pub struct Scratch {
-    signing: SigningScratch,
+    pub(super) signing: SigningScratch,
 }
 
 /// A recipient's copy of a mail.
@@ -59,7 +59,7 @@ impl Recipient<'_> {
         url
     }
 
-    fn signer(&self) -> MailSigner<'_> {
+    pub(super) fn signer(&self) -> MailSigner<'_> {
         self.signer.for_mail(self.send, self.contact, self.day)
     }
 }
@@ -78,40 +78,75 @@ impl Plan<'_> {
         scratch: &mut Scratch,
         rewritten: &mut Rewritten,
     ) {
-        rewritten.html.clear();
         rewritten.signed.clear();
-        let mut writer = Writer {
-            plan: self,
-            signer: recipient.signer(),
-            scratch,
-            signed: &mut rewritten.signed,
-            index: 0,
-        };
-        writer.part(
-            &self.html,
-            &self.html_links,
-            self.pixel,
-            &mut rewritten.html,
+        rewritten.html.clear();
+        let mut writer = Writer::new(
+            self,
+            Signing {
+                signer: recipient.signer(),
+                scratch: &mut scratch.signing,
+                signed: &mut rewritten.signed,
+            },
         );
+        writer.html(&mut rewritten.html);
         rewritten.text = self.text.as_deref().map(|text| {
             let mut out = rewritten.text.take().unwrap_or_default();
             out.clear();
-            writer.part(text, &self.text_links, None, &mut out);
+            writer.text(text, &mut out);
             out
         });
     }
 }
 
-struct Writer<'w> {
+/// What is done where a signed URL goes.
+pub(super) trait Pen {
+    /// Appends the token.
+    fn token(&mut self, link: &Link<'_>, out: &mut String);
+    /// Is told where the URL of a link stands; a pixel's is none.
+    fn signed(&mut self, url: Span);
+}
+
+struct Signing<'s> {
+    signer: MailSigner<'s>,
+    scratch: &'s mut SigningScratch,
+    signed: &'s mut Vec<Span>,
+}
+
+impl Pen for Signing<'_> {
+    fn token(&mut self, link: &Link<'_>, out: &mut String) {
+        self.signer.sign(link, self.scratch, out);
+    }
+
+    fn signed(&mut self, url: Span) {
+        self.signed.push(url);
+    }
+}
+
+/// Writes what a plan says, with a pen for what is signed.
+pub(super) struct Writer<'w, P> {
     plan: &'w Plan<'w>,
-    signer: MailSigner<'w>,
-    scratch: &'w mut Scratch,
-    signed: &'w mut Vec<Span>,
+    pub(super) pen: P,
     /// Of the next wrapped link, through both parts.
     index: u32,
 }
 
-impl Writer<'_> {
+impl<'w, P: Pen> Writer<'w, P> {
+    pub(super) fn new(plan: &'w Plan<'w>, pen: P) -> Self {
+        Self {
+            plan,
+            pen,
+            index: 0,
+        }
+    }
+
+    pub(super) fn html(&mut self, out: &mut String) {
+        self.part(&self.plan.html, &self.plan.html_links, self.plan.pixel, out);
+    }
+
+    pub(super) fn text(&mut self, text: &str, out: &mut String) {
+        self.part(text, &self.plan.text_links, None, out);
+    }
+
     fn part(
         &mut self,
         source: &str,
@@ -143,7 +178,7 @@ impl Writer<'_> {
             copy(source, &mut copied, link.source.start(), out);
             let start = out.len();
             self.sign(path, &claims, out);
-            self.signed.push(Span::new(start..out.len()));
+            self.pen.signed(Span::new(start..out.len()));
             copied = link.source.end();
         }
         if let Some(at) = pixel {
@@ -156,7 +191,7 @@ impl Writer<'_> {
     fn sign(&mut self, path: &str, link: &Link<'_>, out: &mut String) {
         out.push_str(self.plan.base.as_str());
         out.push_str(path);
-        self.signer.sign(link, &mut self.scratch.signing, out);
+        self.pen.token(link, out);
     }
 
     fn pixel(&mut self, out: &mut String) {
