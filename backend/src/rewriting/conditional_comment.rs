@@ -15,34 +15,45 @@ fn is_like_href(&[first, _, third, last]: &[u8; 4]) -> bool {
 const OPENING: &[u8] = b"<!--[if";
 const DASHES: &[u8] = b"--";
 
-/// Where conditional comments that hold an `href` would start and end, if they are comments at
-/// all: the same bytes may stand in an attribute or a style sheet, which only the tokenizer
-/// knows. In ascending order of start; they may overlap.
-pub(super) fn candidates(html: &[u8]) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> = Vec::new();
+/// What looks like a conditional comment with a link in it. It is one if it is a comment at all:
+/// the same bytes may stand in an attribute or a style sheet, which only the tokenizer knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    /// From `<!--` to `>`.
+    pub(super) comment: Range<usize>,
+    /// What Outlook would show.
+    pub(super) inside: Range<usize>,
+    /// It is not open to the end of the mail.
+    pub(super) closed: bool,
+}
+
+/// In ascending order, none within another.
+pub(super) fn candidates(html: &[u8]) -> Vec<Candidate> {
+    let mut found = Vec::new();
     let dashes = memmem::Finder::new(DASHES);
-    // The end of the comment looked at last, and where its last `href` starts.
     let mut end = 0;
-    let mut last_href = None;
     for start in memmem::find_iter(html, b"<!--[") {
         let rest = html.get(start..).unwrap_or_default();
-        if !starts_with_ignoring_case(rest, OPENING) {
+        if start < end || !starts_with_ignoring_case(rest, OPENING) {
             continue;
         }
-        if start >= end {
-            end = start + comment_bytes(&dashes, rest);
-            last_href = html.get(start..end).and_then(find_last_href);
-            last_href = last_href.map(|at| start + at);
-        }
-        if last_href.is_some_and(|href| href > start) {
-            found.push(start..end);
+        let bytes = comment_bytes(&dashes, rest);
+        let closed = bytes.is_some();
+        end = bytes.map_or(html.len(), |bytes| start + bytes);
+        let comment = start..end;
+        if let Some(inside) = inside(html, comment.clone()) {
+            found.push(Candidate {
+                comment,
+                inside,
+                closed,
+            });
         }
     }
     found
 }
 
 /// The part of the comment at `comment` that Outlook would show, if it is a conditional comment
-/// with a link in it. `comment` is the whole token, from `<!--` to `>`.
+/// that may hold a link. `comment` is the whole token, from `<!--` to `>`.
 pub(super) fn inside(html: &[u8], comment: Range<usize>) -> Option<Range<usize>> {
     let token = html.get(comment.clone())?;
     if !starts_with_ignoring_case(token, OPENING) {
@@ -50,38 +61,27 @@ pub(super) fn inside(html: &[u8], comment: Range<usize>) -> Option<Range<usize>>
     }
     let opened = memmem::find(token, b"]>")? + 2;
     let shown = token.get(opened..)?;
-    find_last_href(shown)?;
+    if !may_hold_href(shown) {
+        return None;
+    }
     let closed = find_endif(shown).unwrap_or(shown.len());
     Some(comment.start + opened..comment.start + opened + closed)
 }
 
-/// Length of the comment `text` starts with, all of `text` if it is never closed. There are two
-/// ways in which a comment ends (HTML, section 13.2.5.51 and following).
-fn comment_bytes(dashes: &memmem::Finder<'_>, text: &[u8]) -> usize {
+/// Length of the comment `text` starts with, if it is closed. There are two ways in which a
+/// comment ends (HTML, section 13.2.5.51 and following).
+fn comment_bytes(dashes: &memmem::Finder<'_>, text: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
         let rest = text.get(from..).unwrap_or_default();
-        let Some(at) = dashes.find(rest).map(|at| from + at + DASHES.len()) else {
-            return text.len();
-        };
+        let at = dashes.find(rest).map(|at| from + at + DASHES.len())?;
         match text.get(at..) {
-            Some([b'>', ..]) => return at + 1,
-            Some([b'!', b'>', ..]) => return at + 2,
+            Some([b'>', ..]) => return Some(at + 1),
+            Some([b'!', b'>', ..]) => return Some(at + 2),
             // A third dash may start the pair that counts.
             _ => from = at - 1,
         }
     }
-}
-
-/// Where the last `href` of `text` starts.
-fn find_last_href(text: &[u8]) -> Option<usize> {
-    any_case::stretches(text, is_like_href).next()?;
-    memchr::memrchr2_iter(b'f', b'F', text)
-        .filter_map(|at| at.checked_sub(3))
-        .find(|&start| {
-            text.get(start..)
-                .is_some_and(|rest| starts_with_ignoring_case(rest, b"href"))
-        })
 }
 
 pub(super) fn may_hold_href(text: &[u8]) -> bool {
@@ -108,7 +108,7 @@ mod tests {
     fn texts(html: &str) -> Vec<&str> {
         candidates(html.as_bytes())
             .into_iter()
-            .filter_map(|range| html.get(range))
+            .filter_map(|candidate| html.get(candidate.comment))
             .collect()
     }
 
@@ -127,10 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn one_inside_another_is_a_candidate_of_its_own() {
+    fn one_inside_another_is_part_of_it() {
         assert_eq!(
             texts("<!--[if a]><!--[if b]>href--><!--[if c]>-->"),
-            ["<!--[if a]><!--[if b]>href-->", "<!--[if b]>href-->"]
+            ["<!--[if a]><!--[if b]>href-->"]
         );
         assert_eq!(texts("<!--[if a]> href <!--[if b]>").len(), 1);
     }

@@ -1,15 +1,15 @@
 //! Where the links, the body and the end of a mail's HTML are.
 //!
-//! Most of a mail is only scanned for tag names. The exact (slower) lexer reads link tags, and
-//! the stretches that hold a conditional comment with a link. What such a comment shows, and what
-//! stands in `<noscript>`, is read as a fragment of its own.
+//! Most of a mail is only scanned for tag names; the exact (slower) lexer reads the tags of links.
+//! Conditional comments that hold links are left out of that reading. What such a comment shows,
+//! and what stands in `<noscript>`, is read as a fragment of its own.
 
 use std::ops::Range;
 
 use memchr::memmem;
 
 use super::RewriteError;
-use super::conditional_comment::{self, may_hold_href};
+use super::conditional_comment::{self, Candidate, may_hold_href};
 use super::markers;
 use super::progress::{Progress, Stage};
 use super::span::Span;
@@ -68,8 +68,6 @@ impl Region {
 pub(super) struct Findings {
     pub(super) document: Document,
     pub(super) regions: Vec<Region>,
-    /// Comments that were lexed, whole.
-    pub(super) comments: Vec<Range<usize>>,
     /// How many no-track markers there may be in tags of links.
     pub(super) markers_on_links: usize,
 }
@@ -100,12 +98,10 @@ fn walk_over<'h>(html: &'h [u8], markers: &'h [usize], pixel_source: &'h str) ->
     }
 }
 
-fn read_all(walk: &Walk<'_>, comments: &[Range<usize>]) -> Result<Findings, RewriteError> {
+fn read_all(walk: &Walk<'_>, comments: &[Candidate]) -> Result<Findings, RewriteError> {
     let mut found = Findings::default();
-    read_windows(walk, comments, &mut found)?;
-    if !saw_all(comments, &found.comments) {
-        // What looked like a conditional comment is none, or what looked like the tag before it
-        // is none. Only lexing all of it tells which.
+    if !read_around(walk, comments, &mut found)? {
+        // What looked like a conditional comment is none. Only lexing all of it tells which.
         found = Findings::default();
         read_whole(walk, &mut found)?;
     }
@@ -113,37 +109,45 @@ fn read_all(walk: &Walk<'_>, comments: &[Range<usize>]) -> Result<Findings, Rewr
     Ok(found)
 }
 
-/// Scans for tags, and lexes from the tag before each comment to the end of that comment.
-fn read_windows(
+/// Scans for tags, with a probe in the place of each comment: where that is read as a tag, the
+/// comment would have been read as one. `false` if one was not.
+fn read_around(
     walk: &Walk<'_>,
-    comments: &[Range<usize>],
+    comments: &[Candidate],
     found: &mut Findings,
-) -> Result<(), RewriteError> {
-    let progress = Progress::new(&(0..walk.html.len()), false);
-    if !comments.is_empty() {
-        // The first comment may stand before any tag.
-        progress.enter(Stage::Lexing);
-    }
-    let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), walk.html.len());
-    progress.enter(Stage::Scanning);
-    let (mut written, mut lexed) = (0, 0);
-    for comment in comments {
-        if comment.end <= lexed {
-            continue;
+) -> Result<bool, RewriteError> {
+    let html = walk.html;
+    let progress = Progress::new(&(0..html.len()), false);
+    let mut shown = Vec::with_capacity(comments.len());
+    let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), html.len());
+    let (mut read, mut written) = (0, 0);
+    for candidate in comments {
+        let Candidate {
+            comment,
+            inside,
+            closed,
+        } = candidate;
+        if !closed {
+            return Ok(false);
         }
-        let between = walk.html.get(lexed..comment.start).unwrap_or_default();
-        if let Some(tag) = last_tag(between).map(|at| lexed + at) {
-            tokenizer.write(walk.html.get(written..tag).unwrap_or_default())?;
-            written = tag;
-        }
-        progress.lex_until(comment.end);
-        lexed = comment.end;
+        let before = html.get(read..comment.start).unwrap_or_default();
+        tokenizer.write(before)?;
+        let Some(no_track) = probe(&mut tokenizer, &progress)? else {
+            return Ok(false);
+        };
+        let range = inside.clone();
+        shown.push(Region { range, no_track });
+        written += before.len() + PROBE.len();
+        read = comment.end;
+        progress.turn_to(&(read..html.len()), false, written);
+        progress.enter(Stage::Scanning);
     }
-    tokenizer.write(walk.html.get(written..).unwrap_or_default())?;
-    probe(&mut tokenizer, &progress)?;
+    tokenizer.write(html.get(read..).unwrap_or_default())?;
+    let ends_in_markup = probe(&mut tokenizer, &progress)?.is_some();
     tokenizer.end()?;
-    found.document.ends_in_markup = progress.probe_was_tag();
-    Ok(())
+    found.document.ends_in_markup = ends_in_markup;
+    found.regions.extend(shown);
+    Ok(true)
 }
 
 /// Lexes everything.
@@ -152,21 +156,25 @@ fn read_whole(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteError>
     progress.enter(Stage::Lexing);
     let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), walk.html.len());
     tokenizer.write(walk.html)?;
-    probe(&mut tokenizer, &progress)?;
+    let ends_in_markup = probe(&mut tokenizer, &progress)?.is_some();
     tokenizer.end()?;
-    found.document.ends_in_markup = progress.probe_was_tag();
+    found.document.ends_in_markup = ends_in_markup;
     Ok(())
 }
 
-const PROBE: &[u8] = b"<wbr>";
+/// A tag of a name that needs no hash to be told from others.
+pub(super) const PROBE_NAME: &[u8] = b"k:r";
+const PROBE: &[u8] = b"<k:r>";
 
-/// Whether a tag written after the last byte would be one: asks the tokenizer by writing one.
+/// Whether a tag in this place is one: asks the tokenizer by writing one. If it is, tells whether
+/// it would stand inside an element with a no-track marker.
 fn probe(
     tokenizer: &mut Tokenizer<impl lol_html::TransformController>,
     progress: &Progress,
-) -> Result<(), RewriteError> {
+) -> Result<Option<bool>, RewriteError> {
     progress.enter(Stage::Probing);
-    tokenizer.write(PROBE)
+    tokenizer.write(PROBE)?;
+    Ok(progress.take_probed())
 }
 
 fn read_regions(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteError> {
@@ -221,37 +229,15 @@ fn read_fragments<'r>(
         progress.turn_to(&region.range, region.no_track, written);
         progress.enter(stage);
         tokenizer.write(html)?;
-        probe(&mut tokenizer, &progress)?;
+        let left_none_open = probe(&mut tokenizer, &progress)?.is_some();
         unread = rest;
         written += html.len() + PROBE.len();
-        if walk.minds_ancestors || !progress.probe_was_tag() {
+        if walk.minds_ancestors || !left_none_open {
             break;
         }
     }
     tokenizer.end()?;
     Ok(unread)
-}
-
-/// Start of the last thing in `html` that looks like a tag.
-fn last_tag(html: &[u8]) -> Option<usize> {
-    memchr::memrchr_iter(b'<', html).find(|&at| match html.get(at + 1) {
-        Some(b'/') => html.get(at + 2).is_some_and(u8::is_ascii_alphabetic),
-        Some(next) => next.is_ascii_alphabetic(),
-        None => false,
-    })
-}
-
-/// Whether every candidate was lexed as a comment, or lies within one. Both are ascending.
-fn saw_all(candidates: &[Range<usize>], seen: &[Range<usize>]) -> bool {
-    let mut seen = seen.iter().peekable();
-    candidates.iter().all(|candidate| {
-        while seen
-            .next_if(|comment| comment.end <= candidate.start)
-            .is_some()
-        {}
-        seen.peek()
-            .is_some_and(|comment| comment.contains(&candidate.start))
-    })
 }
 
 #[cfg(test)]
@@ -285,9 +271,9 @@ mod tests {
             tokenizer.write(&html[start..cut]).unwrap();
             start = cut;
         }
-        probe(&mut tokenizer, &progress).unwrap();
+        let ends_in_markup = probe(&mut tokenizer, &progress).unwrap().is_some();
         tokenizer.end().unwrap();
-        found.document.ends_in_markup = progress.probe_was_tag();
+        found.document.ends_in_markup = ends_in_markup;
         found
     }
 

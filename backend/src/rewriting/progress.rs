@@ -12,16 +12,15 @@ pub(super) enum Stage {
     Scanning,
     /// Comments as well.
     Lexing,
-    /// All is read; the next tag is the probe for what the end is like.
+    /// The next tag is the probe for what this place is like.
     Probing,
 }
 
 pub(super) struct Progress {
     stage: Cell<Stage>,
-    /// Lexing is over once a comment was read to here.
-    lexing_until: Cell<usize>,
     piece: Cell<Piece>,
-    probe_was_tag: Cell<bool>,
+    /// The probe was read as a tag; inside an element with a no-track marker or not.
+    probed: Cell<Option<bool>>,
 }
 
 /// A stretch of the mail that is handed to a tokenizer.
@@ -39,13 +38,12 @@ impl Progress {
     pub(super) fn new(range: &Range<usize>, no_track: bool) -> Self {
         Self {
             stage: Cell::new(Stage::Scanning),
-            lexing_until: Cell::new(usize::MAX),
             piece: Cell::new(Piece {
                 shift: range.start,
                 end: range.end,
                 no_track,
             }),
-            probe_was_tag: Cell::new(false),
+            probed: Cell::new(None),
         }
     }
 
@@ -60,24 +58,6 @@ impl Progress {
             end: range.end,
             no_track,
         });
-        self.probe_was_tag.set(false);
-    }
-
-    /// Starts lexing, for a comment that ends at `end`.
-    pub(super) fn lex_until(&self, end: usize) {
-        self.stage.set(Stage::Lexing);
-        self.lexing_until.set(end);
-    }
-
-    /// Whether a tag that was written after the end was read as one of HTML.
-    pub(super) fn probe_was_tag(&self) -> bool {
-        self.probe_was_tag.get()
-    }
-
-    pub(super) fn has_lexed(&self, end: usize) {
-        if end >= self.lexing_until.get() {
-            self.stage.set(Stage::Scanning);
-        }
     }
 
     pub(super) fn place(&self, location: SourceLocation) -> Range<usize> {
@@ -100,7 +80,12 @@ impl Progress {
         self.piece.get().no_track
     }
 
-    pub(super) fn probed(&self, was_tag: bool) {
-        self.probe_was_tag.set(was_tag);
+    pub(super) fn probed(&self, no_track: bool) {
+        self.probed.set(Some(no_track));
+    }
+
+    /// What became of the last probe.
+    pub(super) fn take_probed(&self) -> Option<bool> {
+        self.probed.take()
     }
 }

@@ -11,7 +11,7 @@ use lol_html::{
 
 use super::ancestors::Ancestors;
 use super::conditional_comment;
-use super::document::{Findings, FoundLink, Region};
+use super::document::{Findings, FoundLink, PROBE_NAME, Region};
 use super::markers;
 use super::progress::{Progress, Stage};
 use super::span::Span;
@@ -212,12 +212,8 @@ impl<'h> Controller<'h, '_> {
     }
 
     fn comment(&mut self, at: Range<usize>) {
-        self.progress.has_lexed(at.end);
-        if let Some(shown) = conditional_comment::inside(self.walk.html, at.clone()) {
+        if let Some(shown) = conditional_comment::inside(self.walk.html, at) {
             self.region(shown);
-        }
-        if self.walk.depth == Depth::Mail {
-            self.found.comments.push(at);
         }
     }
 
@@ -225,13 +221,14 @@ impl<'h> Controller<'h, '_> {
         self.progress.stage() == Stage::Probing
     }
 
-    /// The probe is a tag only if nothing was open; otherwise it closed a tag of the mail.
-    fn probe(&self, tag: &StartTag<'_>) {
-        let start = self.progress.place(tag.source_location()).start;
-        let is_own_tag = start == self.progress.end();
+    /// Called for the probe if nothing was open, or else not at all or with another name.
+    fn probe(&self, name: &LocalName<'_>, namespace: Namespace) {
+        let is_probe = matches!(name, LocalName::Bytes(name) if **name == *PROBE_NAME);
         // What a fragment leaves open of SVG would reach into the next one.
-        let leaves_none = self.walk.depth == Depth::Mail || tag.namespace_uri() == HTML_NAMESPACE;
-        self.progress.probed(is_own_tag && leaves_none);
+        let leaves_none = self.walk.depth == Depth::Mail || namespace == Namespace::Html;
+        if is_probe && leaves_none {
+            self.progress.probed(self.no_track());
+        }
     }
 
     /// What is not closed at the end swallows the probe.
@@ -266,7 +263,8 @@ impl TransformController for Controller<'_, '_> {
         namespace: Namespace,
     ) -> StartTagHandlingResult<Self> {
         if self.is_probing() {
-            return Ok(Capture::NEXT_START_TAG);
+            self.probe(&name, namespace);
+            return Ok(Capture::empty());
         }
         self.found.document.has_foreign |= namespace != Namespace::Html;
         let mut capture = self.standing();
@@ -296,9 +294,9 @@ impl TransformController for Controller<'_, '_> {
 
     fn handle_token(&mut self, token: &mut Token<'_>) -> Result<(), RewritingError> {
         match token {
-            Token::StartTag(tag) if self.is_probing() => self.probe(tag),
+            // A tag that only the probe has closed.
+            Token::StartTag(_) | Token::EndTag(_) if self.is_probing() => {}
             Token::StartTag(tag) => self.start_tag(tag),
-            Token::EndTag(_) if self.is_probing() => {}
             Token::EndTag(tag) => self.end_tag(self.progress.place(tag.source_location())),
             Token::Comment(comment) => {
                 let at = self.without_probe(comment.source_location());
