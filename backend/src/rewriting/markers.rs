@@ -24,12 +24,12 @@ pub(super) const UNSUBSCRIBE: &[u8] = b"data-kraiter-unsubscribe";
 /// One of these is in each name above, up to its last `k`.
 const PARTS: [&[u8]; 4] = [b"no-track", b"disable-track", b"clicktrack", b"skip-click"];
 
-/// Whether it is like the end of each of the parts, `rack` or `lick`.
+/// Whether it is the end of one of the parts, `rack` or `lick`.
 #[inline]
-fn is_like_an_end(&[first, _, third, last]: &[u8; 4]) -> bool {
-    ((lower(first) == b'r') | (lower(first) == b'l'))
-        & (lower(third) == b'c')
-        & (lower(last) == b'k')
+fn is_like_an_end(&[first, second, third, last]: &[u8; 4]) -> bool {
+    let rack = (lower(first) == b'r') & (lower(second) == b'a');
+    let lick = (lower(first) == b'l') & (lower(second) == b'i');
+    (rack | lick) & (lower(third) == b'c') & (lower(last) == b'k')
 }
 
 pub(super) fn is_no_track(name: &[u8], value: &[u8]) -> bool {

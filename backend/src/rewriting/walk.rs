@@ -68,6 +68,7 @@ impl<'h> Walk<'h> {
             progress,
             found,
             ancestors: Ancestors::default(),
+            next_marker: 0,
         }
     }
 
@@ -79,14 +80,23 @@ impl<'h> Walk<'h> {
         rest.get(..end).unwrap_or_default()
     }
 
-    /// How many markers there may be in a tag.
-    fn markers_in(&self, tag: &Range<usize>) -> usize {
-        let until = |at: usize| self.markers.partition_point(|marker| *marker < at);
-        match self.markers.is_empty() {
-            true => 0,
-            false => until(tag.end) - until(tag.start),
+    /// How many markers there may be in a tag. Tags mostly come in order: `hint` is kept from one
+    /// to the next.
+    fn markers_in(&self, tag: &Range<usize>, hint: &mut usize) -> usize {
+        let starts_behind = |marker: usize| marker >= tag.start;
+        let passed = hint.checked_sub(1).and_then(|at| self.markers.get(at));
+        if passed.is_some_and(|marker| starts_behind(*marker)) {
+            *hint = self.markers.partition_point(|marker| *marker < tag.start);
         }
+        let ahead = self.markers.get(*hint..).unwrap_or_default();
+        *hint += count_while(ahead, |marker| !starts_behind(marker));
+        let ahead = self.markers.get(*hint..).unwrap_or_default();
+        count_while(ahead, |marker| marker < tag.end)
     }
+}
+
+fn count_while(markers: &[usize], holds: impl Fn(usize) -> bool) -> usize {
+    markers.iter().take_while(|marker| holds(**marker)).count()
 }
 
 pub(super) struct Controller<'h, 'f> {
@@ -94,6 +104,8 @@ pub(super) struct Controller<'h, 'f> {
     progress: &'f Progress,
     found: &'f mut Findings,
     ancestors: Ancestors,
+    /// Where the search for markers goes on.
+    next_marker: usize,
 }
 
 impl<'h> Controller<'h, '_> {
@@ -135,7 +147,8 @@ impl<'h> Controller<'h, '_> {
     fn start_tag(&mut self, tag: &StartTag<'_>) {
         let at = self.progress.place(tag.source_location());
         let name = self.walk.name(at.start + 1);
-        let marked = self.walk.markers_in(&at) > 0 && self.is_marked(tag);
+        let markers = self.walk.markers_in(&at, &mut self.next_marker);
+        let marked = markers > 0 && self.is_marked(tag);
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         let is_link = is("a") || is("area") || is_vml_link(name);
         if self.walk.minds_ancestors {
@@ -146,7 +159,7 @@ impl<'h> Controller<'h, '_> {
                 .start(name, closed_itself, marked && !is_link);
         }
         if is_link {
-            self.found.markers_on_links += self.walk.markers_in(&at);
+            self.found.markers_on_links += markers;
             self.link(tag, marked);
         } else if is("body") && self.walk.depth == Depth::Mail {
             self.found.document.body_start.get_or_insert(at.end);
