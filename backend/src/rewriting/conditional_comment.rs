@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use super::any_case::{self, lower};
+use super::any_case::{self, differs};
 
 #[inline]
-fn is_like_href(&[first, _, third, last]: &[u8; 4]) -> bool {
-    (lower(first) == b'h') & (lower(third) == b'e') & (lower(last) == b'f')
+fn differs_from_href([first, _, third, last]: [u8; any_case::LETTERS]) -> u8 {
+    differs(first, b'h') | differs(third, b'e') | differs(last, b'f')
 }
 
 const OPENING: &[u8] = b"<!--[if";
@@ -85,7 +85,7 @@ fn comment_bytes(dashes: &memmem::Finder<'_>, text: &[u8]) -> Option<usize> {
 }
 
 pub(super) fn may_hold_href(text: &[u8]) -> bool {
-    any_case::stretches(text, is_like_href).next().is_some()
+    any_case::may_hold(text, differs_from_href)
 }
 
 /// Where the last `<![endif]` of `text` starts.

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::any_case::{self, lower};
+use super::any_case::{self, differs};
 
 /// Name, and the value it must have if any will not do.
 const NO_TRACK: [(&str, Option<&str>); 10] = [
@@ -24,12 +24,12 @@ pub(super) const UNSUBSCRIBE: &[u8] = b"data-kraiter-unsubscribe";
 /// One of these is in each name above, up to its last `k`.
 const PARTS: [&[u8]; 4] = [b"no-track", b"disable-track", b"clicktrack", b"skip-click"];
 
-/// Whether it is the end of one of the parts, `rack` or `lick`.
+/// 0 for the end of one of the parts, `rack` or `lick`.
 #[inline]
-fn is_like_an_end(&[first, second, third, last]: &[u8; 4]) -> bool {
-    let rack = (lower(first) == b'r') & (lower(second) == b'a');
-    let lick = (lower(first) == b'l') & (lower(second) == b'i');
-    (rack | lick) & (lower(third) == b'c') & (lower(last) == b'k')
+fn differs_from_an_end([first, second, third, last]: [u8; any_case::LETTERS]) -> u8 {
+    let rack = differs(first, b'r') | differs(second, b'a');
+    let lick = differs(first, b'l') | differs(second, b'i');
+    rack.min(lick) | differs(third, b'c') | differs(last, b'k')
 }
 
 pub(super) fn is_no_track(name: &[u8], value: &[u8]) -> bool {
@@ -58,7 +58,7 @@ pub(super) fn occurrences(html: &[u8]) -> Vec<usize> {
         let stretch = html.get(letters.clone()).unwrap_or_default();
         memchr::memchr2_iter(b'k', b'K', stretch).map(move |at| letters.start + at)
     };
-    any_case::stretches(html, is_like_an_end)
+    any_case::stretches(html, differs_from_an_end)
         .flat_map(last_letters)
         .filter(ends_a_part)
         .collect()
