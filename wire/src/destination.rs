@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::all_bytes;
+
 /// Longest destination in bytes. Longer `location` headers are refused by common clients.
 pub const MAX_DESTINATION_BYTES: usize = 4096;
 
@@ -58,10 +60,9 @@ fn check(url: &[u8]) -> Result<(), DestinationError> {
     if url.len() > MAX_DESTINATION_BYTES {
         return Err(DestinationError::TooLong { got: url.len() });
     }
-    let printable = |byte: &u8| (0x21..=0x7E).contains(byte);
-    // Without an early exit, so that it is done many bytes at a time.
-    if !url.iter().fold(true, |all, byte| all & printable(byte)) {
-        let at = url.iter().position(|byte| !printable(byte)).unwrap_or(0);
+    let printable = |byte: u8| byte.wrapping_sub(0x21) <= 0x7E - 0x21;
+    if !all_bytes(url, printable) {
+        let at = url.iter().position(|byte| !printable(*byte)).unwrap_or(0);
         let byte = url.get(at).copied().unwrap_or(0);
         return Err(DestinationError::Byte { byte, at });
     }

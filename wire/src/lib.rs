@@ -5,6 +5,7 @@
 //! does no I/O, reads no clock and draws no randomness; both come in as arguments, so it runs the
 //! same natively and inside a wasm sandbox.
 
+mod all_bytes;
 mod base64url;
 mod destination;
 mod event_id;
@@ -16,6 +17,7 @@ mod signing;
 mod time;
 mod token;
 
+pub use all_bytes::all_bytes;
 pub use destination::{Destination, DestinationError, MAX_DESTINATION_BYTES};
 pub use event_id::{EventId, EventIdError, EventIdGenerator};
 pub use event_line::{

@@ -1,5 +1,7 @@
 //! What single characters mean in a URL and in an attribute.
 
+use kraiter_wire::all_bytes;
+
 /// Kinds of bytes, as bits.
 /// Spaces and controls, stripped at the ends, or encoded.
 pub(super) const BLANK: u8 = 1;
@@ -11,6 +13,9 @@ pub(super) const TEMPLATE: u8 = 4;
 pub(super) const BREAK: u8 = 8;
 /// A host made of others needs a closer look.
 pub(super) const BEYOND_NAMES: u8 = 16;
+
+/// Two of them may start an encoded international name.
+pub(super) const HYPHEN: u8 = 32;
 
 static KINDS: [u8; 256] = kinds_of_bytes();
 
@@ -24,7 +29,8 @@ const fn kinds_of_bytes() -> [u8; 256] {
         )]
         {
             kinds[byte] = match byte as u8 {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => 0,
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' => 0,
+                b'-' => HYPHEN,
                 b'\t' | b'\n' | b'\r' => BREAK | BLANK | UNSAFE | BEYOND_NAMES,
                 0..=b' ' | 0x7F => BLANK | UNSAFE | BEYOND_NAMES,
                 b'<' => UNSAFE | TEMPLATE | BEYOND_NAMES,
@@ -40,19 +46,21 @@ const fn kinds_of_bytes() -> [u8; 256] {
 
 /// All the kinds of bytes that are in `text`.
 pub(super) fn kinds(text: &str) -> u8 {
-    text.bytes().fold(0, |kinds, byte| {
-        kinds | KINDS.get(usize::from(byte)).copied().unwrap_or_default()
-    })
+    text.bytes().fold(0, |kinds, byte| kinds | kind(byte))
 }
 
-/// Whether `text` has none of the first three kinds. Comparisons only, so that the compiler takes
-/// many bytes at a time.
+#[inline]
+pub(super) fn kind(byte: u8) -> u8 {
+    KINDS.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// Whether `text` has none of the first three kinds.
 pub(super) fn has_only_plain_characters(text: &str) -> bool {
-    text.bytes().fold(true, |plain, byte| {
+    all_bytes(text.as_bytes(), |byte| {
         let printable = byte.wrapping_sub(b'!') <= b'~' - b'!';
         let quotes = (byte == b'"') | (byte == b'<') | (byte == b'>');
         let opens = (byte == b'{') | (byte == b'*') | (byte == b'%') | (byte == b'[');
-        plain & printable & !quotes & !opens
+        printable & !quotes & !opens
     })
 }
 
@@ -79,6 +87,22 @@ pub(super) fn encode(text: &str, out: &mut String) {
             out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
+}
+
+/// Decodes a value whose references are all `&amp;`; `false` if there is another.
+pub(super) fn decode_ampersands(value: &str, out: &mut String) -> bool {
+    out.reserve(value.len());
+    let mut rest = value;
+    while let Some((before, reference)) = next_ampersand(rest) {
+        let Some(after) = reference.strip_prefix("&amp;") else {
+            return false;
+        };
+        out.push_str(before);
+        out.push('&');
+        rest = after;
+    }
+    out.push_str(rest);
+    true
 }
 
 /// Decodes character references as browsers do in attributes, where `&copy=1` stays as it is.

@@ -164,13 +164,13 @@ fn read_whole(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteError>
 
 /// A tag of a name that needs no hash to be told from others.
 pub(super) const PROBE_NAME: &[u8] = b"k:r";
-const PROBE: &[u8] = b"<k:r>";
+pub(super) const PROBE: &[u8] = b"<k:r>";
 
 /// Whether a tag in this place is one: asks the tokenizer by writing one. If it is, tells whether
 /// it would stand inside an element with a no-track marker.
 fn probe(
     tokenizer: &mut Tokenizer<impl lol_html::TransformController>,
-    progress: &Progress,
+    progress: &Progress<'_>,
 ) -> Result<Option<bool>, RewriteError> {
     progress.enter(Stage::Probing);
     tokenizer.write(PROBE)?;
@@ -187,6 +187,9 @@ fn read_regions(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteErro
             depth: Depth::Fragment,
             ..*walk
         };
+        if read_joined(&fragments, &regions, found)? {
+            continue;
+        }
         let mut unread = regions.as_slice();
         while !unread.is_empty() {
             unread = read_fragments(&fragments, unread, found)?;
@@ -197,6 +200,44 @@ fn read_regions(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteErro
         found.document.links.sort_by_key(|link| link.value.start());
     }
     Ok(())
+}
+
+/// Reads all regions in one go, with a probe behind each. `false`, and nothing found, if one of
+/// them leaves something open or has what cannot be read like this.
+fn read_joined(
+    walk: &Walk<'_>,
+    regions: &[Region],
+    found: &mut Findings,
+) -> Result<bool, RewriteError> {
+    if walk.minds_ancestors || regions.len() < 2 {
+        return Ok(false);
+    }
+    let bytes = regions
+        .iter()
+        .map(|region| region.range.len() + PROBE.len());
+    let mut joined = Vec::with_capacity(bytes.sum());
+    for region in regions {
+        joined.extend_from_slice(region.of(walk.html));
+        joined.extend_from_slice(PROBE);
+    }
+    // A comment has to be lexed, and the probes have to be all there are.
+    let has_comment = memmem::find(&joined, b"<!--").is_some();
+    let start_of_probe = PROBE.get(..PROBE.len() - 1).unwrap_or_default();
+    if has_comment || memmem::find_iter(&joined, start_of_probe).count() != regions.len() {
+        return Ok(false);
+    }
+    let (links, markers) = (found.document.links.len(), found.markers_on_links);
+    let progress = Progress::joined(regions);
+    let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), joined.len());
+    tokenizer.write(&joined)?;
+    tokenizer.end()?;
+    let all_read = progress.regions_read() == regions.len();
+    if !all_read {
+        found.document.links.truncate(links);
+        found.markers_on_links = markers;
+        found.regions.clear();
+    }
+    Ok(all_read)
 }
 
 /// Reads regions with one tokenizer, a new one being costly, for as long as they leave nothing

@@ -7,8 +7,8 @@
 use url::Url;
 
 use super::characters::{
-    BEYOND_NAMES, BLANK, BREAK, TEMPLATE, UNSAFE, decode_entities, encode,
-    has_only_plain_characters, kinds,
+    BEYOND_NAMES, BLANK, BREAK, HYPHEN, TEMPLATE, UNSAFE, decode_ampersands, decode_entities, encode,
+    has_only_plain_characters, kind, kinds,
 };
 use super::placeholder::has_placeholder;
 use super::span::Span;
@@ -53,6 +53,8 @@ impl UrlText {
 #[derive(Default)]
 pub(super) struct Resolver {
     arena: String,
+    /// The last host that [`plain_host`] found to be one: the links of a mail share a few.
+    host: String,
 }
 
 impl Resolver {
@@ -67,16 +69,26 @@ impl Resolver {
     /// Resolves an attribute's value, with entities, that stands at `span` of `html`.
     pub(super) fn attribute(&mut self, html: &str, span: Span) -> Target {
         let value = span.of(html);
-        if memchr::memchr(b'&', value.as_bytes()).is_none() {
+        let ampersand = memchr::memchr(b'&', value.as_bytes());
+        let start = self.arena.len();
+        if self.is_plain_url(value) {
+            if ampersand.is_none() {
+                return Target::Web(UrlText::Source(span));
+            }
+            if decode_ampersands(value, &mut self.arena) {
+                return Target::Web(UrlText::Arena(Span::new(start..self.arena.len())));
+            }
+            self.arena.truncate(start);
+        }
+        if ampersand.is_none() {
             return self.resolve(value, span);
         }
-        let start = self.arena.len();
         decode_entities(value, &mut self.arena);
-        let decoded = Span::new(start..self.arena.len());
-        if is_plain_url(decoded.of(&self.arena)) {
-            return Target::Web(UrlText::Arena(decoded));
-        }
         let decoded = self.arena.split_off(start);
+        if self.is_plain_url(&decoded) {
+            self.arena.push_str(&decoded);
+            return Target::Web(UrlText::Arena(Span::new(start..self.arena.len())));
+        }
         self.rewritten(&decoded)
     }
 
@@ -85,8 +97,30 @@ impl Resolver {
         self.resolve(span.of(text), span)
     }
 
+    /// The usual case, told quickly: nothing to decode, to strip or to encode, and a plain host.
+    fn is_plain_url(&mut self, text: &str) -> bool {
+        let after = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"));
+        let Some(rest) = after.filter(|rest| has_only_plain_characters(rest)) else {
+            return false;
+        };
+        if let Some(path) = rest.strip_prefix(&self.host)
+            && !self.host.is_empty()
+            && ends_authority(path.as_bytes().first())
+        {
+            return true;
+        }
+        let host = plain_host(rest);
+        if let Some(host) = host {
+            self.host.clear();
+            self.host.push_str(host);
+        }
+        host.is_some()
+    }
+
     fn resolve(&mut self, value: &str, span: Span) -> Target {
-        if is_plain_url(value) {
+        if self.is_plain_url(value) {
             return Target::Web(UrlText::Source(span));
         }
         let found = kinds(value);
@@ -176,15 +210,23 @@ impl Resolver {
     }
 }
 
-/// The usual case, told quickly: nothing to decode, to strip or to encode, and a plain host.
-fn is_plain_url(text: &str) -> bool {
-    let after = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    let Some(rest) = after.filter(|rest| has_only_plain_characters(rest)) else {
-        return false;
+/// What a URL has at its start if it is a host that needs no closer look, told in one go over it.
+fn plain_host(rest: &str) -> Option<&str> {
+    let bytes = rest.as_bytes();
+    let mut found = 0;
+    let ends = |byte: &u8| {
+        found |= kind(*byte);
+        kind(*byte) & BEYOND_NAMES != 0
     };
-    is_plain_name(authority_of(rest))
+    let end = bytes.iter().position(ends).unwrap_or(bytes.len());
+    let host = rest.get(..end)?;
+    let has_end = ends_authority(bytes.get(end));
+    let has_punycode = found & HYPHEN != 0 && has_punycode(host);
+    (has_end && has_named_label(host) && !has_punycode).then_some(host)
+}
+
+fn ends_authority(byte: Option<&u8>) -> bool {
+    matches!(byte, None | Some(b'/' | b'\\' | b'?' | b'#'))
 }
 
 /// What stands between the slashes and the path.
@@ -292,12 +334,18 @@ fn has_plain_host(authority: &str) -> bool {
 }
 
 fn is_plain_name(host: &str) -> bool {
-    let labels = host.as_bytes().rsplit(|byte| *byte == b'.');
-    let last_label = labels.into_iter().find(|label| !label.is_empty());
-    // A last label that starts with a digit may make it an IPv4 address.
-    let no_address = last_label.is_some_and(|label| !label.first().is_some_and(u8::is_ascii_digit));
-    let has_punycode = host.as_bytes().array_windows().any(|pair| pair == b"--");
-    no_address && kinds(host) & BEYOND_NAMES == 0 && !has_punycode
+    has_named_label(host) && kinds(host) & BEYOND_NAMES == 0 && !has_punycode(host)
+}
+
+/// A last label that starts with a digit may make the host an IPv4 address.
+fn has_named_label(host: &str) -> bool {
+    let mut labels = host.as_bytes().rsplit(|byte| *byte == b'.');
+    let last_label = labels.find(|label| !label.is_empty());
+    last_label.is_some_and(|label| !label.first().is_some_and(u8::is_ascii_digit))
+}
+
+fn has_punycode(host: &str) -> bool {
+    host.as_bytes().array_windows().any(|pair| pair == b"--")
 }
 
 /// Scheme and what follows its colon.

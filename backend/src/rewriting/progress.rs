@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use lol_html::html_content::SourceLocation;
 
+use super::document::Region;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Tag names only, and what they ask for.
@@ -14,13 +16,18 @@ pub(super) enum Stage {
     Lexing,
     /// The next tag is the probe for what this place is like.
     Probing,
+    /// Scanning, and behind each region is a probe.
+    Joined,
 }
 
-pub(super) struct Progress {
+pub(super) struct Progress<'r> {
     stage: Cell<Stage>,
     piece: Cell<Piece>,
     /// The probe was read as a tag; inside an element with a no-track marker or not.
     probed: Cell<Option<bool>>,
+    /// Read in one go, a probe behind each.
+    regions: &'r [Region],
+    regions_read: Cell<usize>,
 }
 
 /// A stretch of the mail that is handed to a tokenizer.
@@ -33,7 +40,7 @@ struct Piece {
     no_track: bool,
 }
 
-impl Progress {
+impl<'r> Progress<'r> {
     /// Ready to read `range` of the mail with a fresh tokenizer.
     pub(super) fn new(range: &Range<usize>, no_track: bool) -> Self {
         Self {
@@ -44,7 +51,37 @@ impl Progress {
                 no_track,
             }),
             probed: Cell::new(None),
+            regions: &[],
+            regions_read: Cell::new(0),
         }
+    }
+
+    /// Ready to read regions that are joined by probes.
+    pub(super) fn joined(regions: &'r [Region]) -> Self {
+        let nothing = Region {
+            range: 0..0,
+            no_track: false,
+        };
+        let first = regions.first().unwrap_or(&nothing);
+        Self {
+            stage: Cell::new(Stage::Joined),
+            regions,
+            ..Self::new(&first.range, first.no_track)
+        }
+    }
+
+    /// At the probe behind a region: what follows is the next one. `probe_bytes` are in between.
+    pub(super) fn turn_to_next_region(&self, probe_bytes: usize) {
+        let read = self.regions_read.get();
+        self.regions_read.set(read + 1);
+        if let Some([last, next]) = self.regions.get(read..read + 2) {
+            let written = last.range.end.wrapping_sub(self.piece.get().shift) + probe_bytes;
+            self.turn_to(&next.range, next.no_track, written);
+        }
+    }
+
+    pub(super) fn regions_read(&self) -> usize {
+        self.regions_read.get()
     }
 
     pub(super) fn enter(&self, stage: Stage) {

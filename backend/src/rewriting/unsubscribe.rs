@@ -1,17 +1,20 @@
 //! Links that end a subscription are left alone: a recipient who wants out is not tracked on the
 //! way, and mail programs compare such links with the header.
 
+use super::any_case::{self, differs};
+
 /// Whether path or query hold the words unsubscribe, opt-out or optout.
 pub(super) fn says_unsubscribe(url: &str) -> bool {
     may_say_unsubscribe(url.as_bytes()) && has_the_words(url)
 }
 
-/// Whether there is `un` or `out` at all.
+/// Whether there is `unsu` or `out` at all.
 fn may_say_unsubscribe(url: &[u8]) -> bool {
-    memchr::memchr2_iter(b'u', b'U', url).any(|at| {
-        let letter = |at: usize| url.get(at).map(u8::to_ascii_lowercase);
-        let next = letter(at + 1);
-        next == Some(b'n') || (next == Some(b't') && letter(at.wrapping_sub(1)) == Some(b'o'))
+    // A URL starts with its scheme, so neither is at its very start or alone.
+    any_case::may_hold(url, |[first, second, third, last]| {
+        let unsu = differs(first, b'u') | differs(second, b'n') | differs(third, b's');
+        let out = differs(second, b'o') | differs(third, b'u') | differs(last, b't');
+        unsu.min(out)
     })
 }
 

@@ -11,7 +11,7 @@ use lol_html::{
 
 use super::ancestors::Ancestors;
 use super::conditional_comment;
-use super::document::{Findings, FoundLink, PROBE_NAME, Region};
+use super::document::{Findings, FoundLink, PROBE, PROBE_NAME, Region};
 use super::markers;
 use super::progress::{Progress, Stage};
 use super::span::Span;
@@ -60,7 +60,7 @@ pub(super) struct Walk<'h> {
 impl<'h> Walk<'h> {
     pub(super) fn controller<'f>(
         &self,
-        progress: &'f Progress,
+        progress: &'f Progress<'f>,
         found: &'f mut Findings,
     ) -> Controller<'h, 'f> {
         Controller {
@@ -101,7 +101,7 @@ fn count_while(markers: &[usize], holds: impl Fn(usize) -> bool) -> usize {
 
 pub(super) struct Controller<'h, 'f> {
     walk: Walk<'h>,
-    progress: &'f Progress,
+    progress: &'f Progress<'f>,
     found: &'f mut Findings,
     ancestors: Ancestors,
     /// Where the search for markers goes on.
@@ -234,14 +234,12 @@ impl<'h> Controller<'h, '_> {
         self.progress.stage() == Stage::Probing
     }
 
-    /// Called for the probe if nothing was open, or else not at all or with another name.
-    fn probe(&self, name: &LocalName<'_>, namespace: Namespace) {
-        let is_probe = matches!(name, LocalName::Bytes(name) if **name == *PROBE_NAME);
+    /// Whether it is the probe: if something was open, that is called by another name or not at all.
+    fn is_probe(&self, name: &LocalName<'_>, namespace: Namespace) -> bool {
+        let is_named_so = matches!(name, LocalName::Bytes(name) if **name == *PROBE_NAME);
         // What a fragment leaves open of SVG would reach into the next one.
         let leaves_none = self.walk.depth == Depth::Mail || namespace == Namespace::Html;
-        if is_probe && leaves_none {
-            self.progress.probed(self.no_track());
-        }
+        is_named_so && leaves_none
     }
 
     /// What is not closed at the end swallows the probe.
@@ -275,8 +273,16 @@ impl TransformController for Controller<'_, '_> {
         name: LocalName<'_>,
         namespace: Namespace,
     ) -> StartTagHandlingResult<Self> {
+        match self.progress.stage() {
+            Stage::Probing if self.is_probe(&name, namespace) => {
+                self.progress.probed(self.no_track());
+            }
+            Stage::Joined if self.is_probe(&name, namespace) => {
+                self.progress.turn_to_next_region(PROBE.len());
+            }
+            _ => {}
+        }
         if self.is_probing() {
-            self.probe(&name, namespace);
             return Ok(Capture::empty());
         }
         self.found.document.has_foreign |= namespace != Namespace::Html;
