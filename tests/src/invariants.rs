@@ -123,9 +123,45 @@ impl Reader {
         self.rewriting_again_changes_nothing(mail, &rewritten)?;
         let first = (rewritten.html.clone(), rewritten.text.clone());
         self.render_into(&plan.clone().into_owned(), &mut rewritten);
+        let again = (rewritten.html, rewritten.text);
         holds(
-            first == (rewritten.html, rewritten.text),
+            first == again,
             "used memory and an owned plan make no difference",
+        )?;
+        self.a_stencil_makes_no_difference(&plan, &first)
+    }
+
+    fn a_stencil_makes_no_difference(
+        &mut self,
+        plan: &Plan<'_>,
+        first: &(String, Option<String>),
+    ) -> Result<(), Broken> {
+        let Some(stencil) = plan.stencil(&self.signer, &mut self.scratch) else {
+            return Ok(());
+        };
+        let mut rewritten = Rewritten::default();
+        let contact = ContactId::from_bytes(CONTACT);
+        let recipient = Recipient {
+            signer: &self.signer,
+            send: &self.send,
+            contact,
+            day: DAY,
+        };
+        stencil.render_into(&recipient, &mut self.scratch, &mut rewritten);
+        let urls = |rewritten: &Rewritten| {
+            let links = plan.links(rewritten);
+            links
+                .map(|link| link.tracked_url.map(str::to_owned))
+                .collect::<Vec<_>>()
+        };
+        let plainly = self.render(plan);
+        holds(
+            urls(&plainly) == urls(&rewritten),
+            "the links of a stencil are where it says",
+        )?;
+        holds(
+            *first == (rewritten.html, rewritten.text),
+            "a stencil makes no difference",
         )
     }
 

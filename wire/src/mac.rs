@@ -84,8 +84,53 @@ impl KeyedMac {
         bytes_of(&state)
     }
 
+    /// [`finish`](Self::finish) for an end that many messages share.
+    pub(crate) fn finish_with(&self, start: &Started, end: &End) -> Digest {
+        let mut state = start.inner;
+        let bytes = start.blocks as usize * BLOCK_BYTES + end.bytes;
+        let mut last = end.last;
+        set_length(&mut last, bytes);
+        if !end.before.is_empty() {
+            compress256(&mut state, &end.before);
+        }
+        compress256(&mut state, &[last]);
+        let inner = bytes_of(&state);
+        state = self.outer;
+        finish(&mut state, &inner, inner.len());
+        bytes_of(&state)
+    }
+
     pub(crate) fn digest(&self, message: &[u8]) -> Digest {
         self.finish(&self.start(&[]), message)
+    }
+}
+
+type Block = [u8; BLOCK_BYTES];
+
+/// The end of messages, padded.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    /// Blocks but for the last.
+    before: Vec<Block>,
+    /// Ends in the length of the whole message, which is not known here.
+    last: Block,
+    /// Without the padding.
+    bytes: usize,
+}
+
+impl End {
+    pub(crate) fn new(end: &[u8]) -> Self {
+        let mut padded = end.to_vec();
+        padded.push(MARK);
+        let filled = (padded.len() + LENGTH_BYTES).next_multiple_of(BLOCK_BYTES);
+        padded.resize(filled, 0);
+        let mut blocks = padded.as_chunks().0.to_vec();
+        Self {
+            // There is one, since the padding alone has bytes.
+            last: blocks.pop().unwrap_or([0; BLOCK_BYTES]),
+            before: blocks,
+            bytes: end.len(),
+        }
     }
 }
 
@@ -109,24 +154,22 @@ fn bits_hashed(message_bytes: usize) -> u64 {
 
 /// Hashes the last bytes, fewer than a block, with their padding.
 fn finish(state: &mut State, rest: &[u8], message_bytes: usize) {
-    let mut tail = [[0; BLOCK_BYTES]; 2];
-    let used = if rest.len() + PADDING_BYTES <= BLOCK_BYTES {
-        1
-    } else {
-        2
-    };
-    let bytes = tail.as_flattened_mut();
-    if let Some(to) = bytes.get_mut(..rest.len()) {
-        to.copy_from_slice(rest);
+    let mut last = [0; BLOCK_BYTES];
+    for (to, from) in last.iter_mut().zip(rest.iter().chain(&[MARK])) {
+        *to = *from;
     }
-    if let Some(mark) = bytes.get_mut(rest.len()) {
-        *mark = MARK;
+    if rest.len() + PADDING_BYTES > BLOCK_BYTES {
+        compress256(state, &[last]);
+        last = [0; BLOCK_BYTES];
     }
-    let end = used * BLOCK_BYTES;
-    if let Some(length) = bytes.get_mut(end - LENGTH_BYTES..end) {
-        length.copy_from_slice(&bits_hashed(message_bytes).to_be_bytes());
+    set_length(&mut last, message_bytes);
+    compress256(state, &[last]);
+}
+
+fn set_length(block: &mut Block, message_bytes: usize) {
+    if let Some(length) = block.last_chunk_mut() {
+        *length = bits_hashed(message_bytes).to_be_bytes();
     }
-    compress256(state, tail.get(..used).unwrap_or_default());
 }
 
 fn bytes_of(state: &State) -> Digest {
@@ -169,7 +212,10 @@ mod tests {
             let mut message = start.clone();
             message.resize(start.len().next_multiple_of(BLOCK_BYTES), 0);
             message.extend(&end);
-            prop_assert_eq!(mac.finish(&mac.start(&start), &end), mac.digest(&message));
+            let started = mac.start(&start);
+            let digest = mac.digest(&message);
+            prop_assert_eq!(mac.finish(&started, &end), digest);
+            prop_assert_eq!(mac.finish_with(&started, &End::new(&end)), digest);
         }
     }
 

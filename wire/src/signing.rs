@@ -3,7 +3,7 @@
 use subtle::ConstantTimeEq;
 
 use crate::base64url;
-use crate::mac::{KeyedMac, Started};
+use crate::mac::{End, KeyedMac, Started};
 use crate::token::{
     MAC_BYTES, MAX_RECIPIENT_BYTES, Unverified, read_claims, take_apart, write_link,
     write_recipient,
@@ -44,6 +44,7 @@ impl TenantSigner {
         write_recipient(send, contact, day, &mut recipient);
         MailSigner {
             signer: self,
+            end: End::new(&recipient),
             recipient,
         }
     }
@@ -62,7 +63,10 @@ impl TenantSigner {
         // Three bytes give four characters; what is left over goes into the next ones.
         let carried = bytes.len() % BYTES_AT_A_TIME;
         let mut carry = [0; BYTES_AT_A_TIME - 1];
-        for (to, from) in carry.iter_mut().zip(bytes.iter().skip(bytes.len() - carried)) {
+        for (to, from) in carry
+            .iter_mut()
+            .zip(bytes.iter().skip(bytes.len() - carried))
+        {
             *to = *from;
         }
         bytes.truncate(bytes.len() - carried);
@@ -92,6 +96,8 @@ pub struct MailSigner<'s> {
     signer: &'s TenantSigner,
     /// What all its tokens end with, before the MAC.
     recipient: Vec<u8>,
+    /// The same under the MAC.
+    end: End,
 }
 
 /// Working memory of a signer, kept from one link to the next.
@@ -110,7 +116,7 @@ impl MailSigner<'_> {
         write_link(*key, *tenant, link, bytes);
         let start = mac.start(bytes);
         bytes.extend_from_slice(&self.recipient);
-        let mac = mac.finish(&start, &self.recipient);
+        let mac = mac.finish_with(&start, &self.end);
         bytes.extend(mac.iter().take(MAC_BYTES));
         base64url::encode(bytes, text, out);
     }
@@ -119,7 +125,7 @@ impl MailSigner<'_> {
     /// tenant's signer.
     pub fn finish(&self, start: &TokenStart, scratch: &mut SigningScratch, out: &mut String) {
         let SigningScratch { bytes, text } = scratch;
-        let mac = self.signer.mac.finish(&start.mac, &self.recipient);
+        let mac = self.signer.mac.finish_with(&start.mac, &self.end);
         bytes.clear();
         bytes.extend(start.carry.iter().take(usize::from(start.carried)));
         bytes.extend_from_slice(&self.recipient);

@@ -152,12 +152,7 @@ pub(crate) fn write_link(key: KeyId, tenant: TenantId, link: &Link<'_>, out: &mu
 }
 
 /// Appends what follows in all tokens of one recipient's mail.
-pub(crate) fn write_recipient(
-    send: &SendId<'_>,
-    contact: ContactId,
-    day: Day,
-    out: &mut Vec<u8>,
-) {
+pub(crate) fn write_recipient(send: &SendId<'_>, contact: ContactId, day: Day, out: &mut Vec<u8>) {
     write_field(send.as_str().as_bytes(), out);
     write_field(contact.as_bytes(), out);
     write_number(u32::from(day.0), out);
@@ -264,8 +259,8 @@ pub(crate) fn read_claims(unverified: Unverified<'_>) -> Result<Token<'_>, Decod
         (got, _) => return Err(DecodeError::Kind { got }),
     };
     let mut rest = Fields(recipient);
-    let send =
-        SendId::parse(text(rest.field()?, "send")?).map_err(|_| DecodeError::Field { field: "send" })?;
+    let send = SendId::parse(text(rest.field()?, "send")?)
+        .map_err(|_| DecodeError::Field { field: "send" })?;
     let contact = rest
         .field()?
         .try_into()

@@ -27,6 +27,8 @@ use crate::tenants::Tenant;
 
 /// Recipients that are registered in one transaction.
 const GROUP: usize = 500;
+/// Recipients for whom it pays to write their common mail in advance.
+const WORTH_PREPARING: usize = 8;
 /// A group ends sooner when its recipients bring this much HTML of their own.
 const GROUP_BYTES: usize = 4 << 20;
 /// Answers are handed on in pieces of about this size.
@@ -126,6 +128,9 @@ impl Batch {
                 let addressees = self.register(&backend, &group, now).await;
                 let settings = &self.tenant.settings;
                 let mut rewriter = Rewriter::new(&backend, self.tenant.id, settings, &self.base)?;
+                if let Some(mail) = self.mail.as_ref().filter(|mail| group.len() >= WORTH_PREPARING && !mail.is_large()) {
+                    rewriter.prepare(mail);
+                }
                 let mut chunk = BytesMut::new();
                 for (recipient, mut addressee) in group.iter().zip(addressees) {
                     if let Some(large) = self.large(&backend, recipient, &mut addressee) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kraiter_wire::{ContactId, Day, SendId, TenantId, TenantSigner};
 use serde::Serialize;
@@ -15,7 +16,8 @@ use crate::database::connect;
 use crate::http::{ErrorCode, Problem};
 use crate::random;
 use crate::rewriting::{
-    LinkReport, Options, Plan, Recipient, RewriteError, Rewritten, Rules, Scratch, TrackingBase,
+    LinkReport, Options, Plan, Recipient, RewriteError, Rewritten, Rules, Scratch, Stencil,
+    TrackingBase,
 };
 use crate::sends::http::{refused, register_group};
 use crate::sends::registration::{NewSend, Refusal, Registered};
@@ -147,6 +149,8 @@ pub(super) struct Rewriter<'a> {
     signer: TenantSigner,
     scratch: Scratch,
     rewritten: Rewritten,
+    /// A mail for many, written for all of them.
+    prepared: Option<(Arc<ReadyMail>, Stencil)>,
 }
 
 impl<'a> Rewriter<'a> {
@@ -165,7 +169,14 @@ impl<'a> Rewriter<'a> {
             signer,
             scratch,
             rewritten,
+            prepared: None,
         })
+    }
+
+    /// Makes ready for many recipients of one mail.
+    pub(super) fn prepare(&mut self, mail: &Arc<ReadyMail>) {
+        let stencil = mail.plan.stencil(&self.signer, &mut self.scratch);
+        self.prepared = stencil.map(|stencil| (mail.clone(), stencil));
     }
 
     /// Appends the answer, as JSON.
@@ -183,11 +194,18 @@ impl<'a> Rewriter<'a> {
             contact,
             day: to.day,
         };
-        let plan = match to.contact.consent {
-            Some(Consent::Withdrawn) => Cow::Owned(mail.plan.untracked()),
-            Some(Consent::Given) | None => Cow::Borrowed(&mail.plan),
-        };
-        plan.render_into(&recipient, &mut self.scratch, &mut self.rewritten);
+        let (scratch, rewritten) = (&mut self.scratch, &mut self.rewritten);
+        let mut plan = Cow::Borrowed(&mail.plan);
+        match &self.prepared {
+            _ if to.contact.consent == Some(Consent::Withdrawn) => {
+                plan = Cow::Owned(mail.plan.untracked());
+                plan.render_into(&recipient, scratch, rewritten);
+            }
+            Some((prepared, stencil)) if std::ptr::eq(&**prepared, mail) => {
+                stencil.render_into(&recipient, scratch, rewritten);
+            }
+            _ => plan.render_into(&recipient, scratch, rewritten),
+        }
         let ours = recipient.unsubscribe_url(self.base, &mut self.scratch);
         let own = OwnUnsubscribe::parse(mail.list_unsubscribe.as_deref());
         let answer = RewriteAnswer {

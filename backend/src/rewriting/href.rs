@@ -7,8 +7,8 @@
 use url::Url;
 
 use super::characters::{
-    BEYOND_NAMES, BLANK, BREAK, HYPHEN, TEMPLATE, UNSAFE, decode_ampersands, decode_entities, encode,
-    has_only_plain_characters, kind, kinds,
+    BEYOND_NAMES, BLANK, BREAK, HYPHEN, TEMPLATE, UNSAFE, decode_ampersands, decode_entities,
+    encode, has_only_plain_characters, kind, kinds,
 };
 use super::placeholder::has_placeholder;
 use super::span::Span;
