@@ -119,7 +119,7 @@ impl RewriteOptions {
             "sendId": "snd_AaIJwhlqfVKlWImkRFn1qg",
             "contactId": "con_AaIJwhlqfVKlWImkRFn1qg",
             "html": "<img src=\"https://t.example.com/o/AQEBAQEa….gif\" width=\"1\" …><p>\
-                     <a href=\"https://t.example.com/c/AQECAQEa…\">Look</a> \
+                     <a href=\"https://t.example.com/c/AQECAQEA…\">Look</a> \
                      <a href=\"mailto:shop@example.com\">Write to us</a></p>",
             "headers": {
                 "List-Unsubscribe": "<https://t.example.com/u/AQEDAQEa…>",
@@ -128,7 +128,7 @@ impl RewriteOptions {
             "links": [
                 {"index": 0, "source": "https://example.com/?a=1&amp;b=2",
                  "url": "https://example.com/?a=1&b=2",
-                 "trackedUrl": "https://t.example.com/c/AQECAQEa…"},
+                 "trackedUrl": "https://t.example.com/c/AQECAQEA…"},
                 {"source": "mailto:shop@example.com", "url": "mailto:shop@example.com",
                  "skipped": "scheme"},
             ],
