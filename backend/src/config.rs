@@ -121,6 +121,10 @@ pub(crate) struct ServeArgs {
         value_name = "MILLISECONDS"
     )]
     slow_request_ms: u32,
+    /// Seconds between two rounds of judging events by their neighbours.
+    #[arg(long, env = "KRAITER_SETTLING_INTERVAL", default_value_t = 5, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u16).range(1..=50))]
+    settling_interval: u16,
 }
 
 /// What verdicts are made with.
@@ -171,6 +175,7 @@ pub(crate) struct ServeConfig {
     pub(crate) write_timeout: Duration,
     /// `None`: no request is slow.
     pub(crate) slow_request: Option<Duration>,
+    pub(crate) settling_interval: Duration,
 }
 
 /// Shorter bearer secrets can be guessed.
@@ -273,6 +278,7 @@ impl ServeArgs {
                 write_timeout: Duration::from_secs(self.write_timeout.into()),
                 slow_request: Some(Duration::from_millis(self.slow_request_ms.into()))
                     .filter(|slow| !slow.is_zero()),
+                settling_interval: Duration::from_secs(self.settling_interval.into()),
             }),
             _ => Err(ConfigErrors(errors)),
         }

@@ -33,6 +33,7 @@ mod secret_file;
 mod segments;
 mod sends;
 mod server;
+mod settling;
 mod signing;
 mod stats;
 mod store;

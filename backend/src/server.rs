@@ -14,6 +14,7 @@ use crate::config::ServeConfig;
 use crate::database::{Partitions, Pool, analyze_new_tables};
 use crate::http::access_log::{SlowRequests, log_request};
 use crate::ingest::IngestQueue;
+use crate::settling::settle_regularly;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
 use crate::{
@@ -107,6 +108,13 @@ async fn serve_on(
     let statistics_pool = ingest_pool.clone();
     let statistics = tokio::spawn(async move { analyze_new_tables(&statistics_pool).await });
     let metrics = tokio::spawn(telemetry::look_after(backend.metrics.clone()));
+    let settling_pool = store.separate_pool(1, config.write_timeout)?;
+    let rules = Arc::clone(&config.rules);
+    let settling = tokio::spawn(settle_regularly(
+        settling_pool.clone(),
+        rules,
+        config.settling_interval,
+    ));
     let key_watch = tokio::spawn(async move { keyring.follow_file().await });
 
     let shared = backend.clone();
@@ -143,6 +151,8 @@ async fn serve_on(
     running.await??;
     upkeep.abort();
     statistics.abort();
+    settling.abort();
+    settling_pool.close();
     key_watch.abort();
     metrics.abort();
     // The last handle on the queue closes it; its writers then end by themselves.

@@ -5,6 +5,7 @@ mod block;
 mod keyring;
 mod migrate;
 mod output;
+mod reclassify;
 mod replay;
 mod serve;
 mod tenant;
@@ -68,6 +69,11 @@ enum Command {
         #[arg(long, value_name = "TENANT")]
         tenant: Option<String>,
     },
+    /// Judge stored opens and clicks anew, with the rules and settings of now.
+    ///
+    /// Corrects verdicts, counters and rollups in many small transactions. Safe beside a running
+    /// service, and at any time: what is as the rules say already is left alone.
+    Reclassify(reclassify::ReclassifyArgs),
     /// Show and rotate the keys that sign links.
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
@@ -124,6 +130,12 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
                 })
                 .await?;
                 return Ok(code);
+            }
+            Command::Reclassify(args) => {
+                with_store(cli.store.read()?, async |store| {
+                    reclassify::run(&args, store, output).await
+                })
+                .await
             }
             Command::Keyring(command) => keyring::run(command, &cli.store.read()?, output),
         };

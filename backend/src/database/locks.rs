@@ -13,3 +13,6 @@ pub(crate) const BLOCKS: i64 = 0x6b72_6169_7465_7203;
 /// An erasure takes it alone, who adds rows about contacts takes it with others: so none brings
 /// back what is erased meanwhile.
 pub(crate) const ERASURE: i64 = 0x6b72_6169_7465_7204;
+
+/// Who holds it settles verdicts.
+pub(crate) const SETTLING: i64 = 0x6b72_6169_7465_7209;

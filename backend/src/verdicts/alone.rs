@@ -2,6 +2,7 @@
 
 use aho_corasick::{AhoCorasick, BuildError};
 use isbot::Bots;
+use kraiter_wire::UnixMillis;
 
 use super::lists::{Contains, Lists, NetworkList};
 use super::networks::Networks;
@@ -72,13 +73,7 @@ impl Rules {
                 reasons.add(Reason::ScannerNet);
             }
         }
-        if let Some(sent_at) = seen.sent_at {
-            let after = seen.at.0 as i64 - sent_at.0 as i64;
-            if (-MAX_BEFORE_SENDING_MILLIS..lines.too_soon as i64).contains(&after) {
-                reasons.add(Reason::TooSoon);
-            }
-        }
-        reasons
+        reasons.with(Reason::TooSoon, is_too_soon(seen.at, seen.sent_at, lines))
     }
 
     fn judge_name(&self, name: &str, action: Action, reasons: &mut Reasons) {
@@ -105,6 +100,14 @@ impl Rules {
             reasons.add(Reason::BotUa);
         }
     }
+}
+
+/// Whether an event came sooner after sending than a person could have made it.
+pub fn is_too_soon(at: UnixMillis, sent_at: Option<UnixMillis>, lines: &Lines) -> bool {
+    sent_at.is_some_and(|sent_at| {
+        let after = at.0 as i64 - sent_at.0 as i64;
+        (-MAX_BEFORE_SENDING_MILLIS..lines.too_soon as i64).contains(&after)
+    })
 }
 
 fn any_of(list: &Contains) -> Result<AhoCorasick, BuildError> {

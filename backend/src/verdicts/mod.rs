@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use kraiter_wire::UnixMillis;
 
-pub use alone::Rules;
+pub use alone::{Rules, is_too_soon};
 pub use lists::{ListError, Lists};
 pub use reasons::{Reason, Reasons, Verdict};
 pub use settling::{OfSend, OfSource, bursts, many_recipients, of_one_address};

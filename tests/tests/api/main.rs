@@ -31,6 +31,7 @@ mod registering;
 mod replay;
 mod segments;
 mod service;
+mod settling;
 mod stats;
 mod statuses;
 mod tls;

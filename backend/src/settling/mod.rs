@@ -1,0 +1,112 @@
+//! Settling: what an event's neighbours tell about it, once they are stored.
+//!
+//! Ingest notes each send whose events have to be judged together, in the transaction that stores
+//! them. Settling takes such sends, judges their events again and corrects verdicts, counters and
+//! rollups in one transaction. What comes out is the same in whatever order and grouping events
+//! arrived: whoever arrives last is noted, and with it everything is judged that it may change.
+//!
+//! `found` is pure, `store` reads, `correction` writes.
+
+mod correction;
+mod found;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+
+use crate::database::{DatabaseError, Pool, connect, locks};
+use crate::verdicts::Rules;
+
+pub(crate) use correction::Corrected;
+pub(crate) use found::{Extent, SendKey};
+pub(crate) use store::{count_sends, sends_after};
+
+/// Sends in one transaction: their contacts are locked meanwhile, and ingest may wait for that.
+pub(crate) const MAX_SENDS: i64 = 500;
+
+/// Settles what was noted, again and again. Of several replicas one works at a time.
+pub(crate) async fn settle_regularly(pool: Pool, rules: Arc<Rules>, interval: Duration) {
+    loop {
+        if let Err(error) = settle_all(&pool, &rules).await {
+            tracing::warn!(%error, "verdicts were not settled; it is tried again");
+        }
+        tokio::time::sleep(interval).await;
+    }
+}
+
+/// Settles what is noted now. A group that cannot be settled is left and does not keep the others.
+async fn settle_all(pool: &Pool, rules: &Rules) -> Result<(), DatabaseError> {
+    let mut after = None;
+    let mut failed = None;
+    loop {
+        let mut client = connect(pool).await?;
+        let noted = store::noted(&client, after.as_ref(), MAX_SENDS).await?;
+        let Some(last) = noted.last() else {
+            return failed.map_or(Ok(()), Err);
+        };
+        after = Some(last.clone());
+        let tx = client.transaction().await?;
+        match settle(tx, &noted, rules).await {
+            Ok(Some(corrected)) => corrected.record(),
+            // Another replica is at it.
+            Ok(None) => return Ok(()),
+            Err(error) => failed = Some(error),
+        }
+    }
+}
+
+/// `None` if another one settles.
+async fn settle(
+    tx: Transaction<'_>,
+    noted: &[SendKey],
+    rules: &Rules,
+) -> Result<Option<Corrected>, DatabaseError> {
+    let statement = tx
+        .prepare_cached("select pg_try_advisory_xact_lock($1)")
+        .await?;
+    if !tx
+        .query_one(&statement, &[&locks::SETTLING])
+        .await?
+        .get::<_, bool>(0)
+    {
+        return Ok(None);
+    }
+    let lines = store::lines(&tx, noted).await?;
+    let clicks = store::clicks_of(&tx, noted).await?;
+    let neighbours = store::neighbours(&tx, &clicks, &lines).await?;
+    let drawn_in = found::drawn_in(noted, &neighbours, &lines);
+    let corrected = correct(&tx, noted, drawn_in, rules, Extent::Neighbours).await?;
+    store::strike_out(&tx, noted).await?;
+    tx.commit().await?;
+    Ok(Some(corrected))
+}
+
+/// Judges the events of `sends` again and writes down what changes, of them and of those that were
+/// drawn in, of which not all neighbours are known.
+pub(crate) async fn correct(
+    tx: &Transaction<'_>,
+    sends: &[SendKey],
+    drawn_in: Vec<SendKey>,
+    rules: &Rules,
+    extent: Extent,
+) -> Result<Corrected, DatabaseError> {
+    let mut all = sends.to_vec();
+    all.extend(drawn_in);
+    store::lock_contacts(tx, &all).await?;
+    // From here on no event comes to these contacts, and what came before is seen.
+    let found = store::find(tx, &all, sends.len()).await?;
+    let after = found.judge(rules, extent);
+    correction::write(tx, &found, &after).await
+}
+
+/// What `correct` would change. Locks nothing.
+pub(crate) async fn would_correct(
+    tx: &Transaction<'_>,
+    sends: &[SendKey],
+    rules: &Rules,
+) -> Result<Corrected, DatabaseError> {
+    let found = store::find(tx, sends, sends.len()).await?;
+    Ok(Corrected::of(&found, &found.judge(rules, Extent::All)))
+}
