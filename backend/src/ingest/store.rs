@@ -39,10 +39,18 @@ pub(super) async fn write(
         .await?;
     tx.execute(&statement, &[&locks::ERASURE]).await?;
     let mut fates = insertion::insert(&tx, &group.events, way).await?;
-    let contacts = deltas::of_contacts(new_ones(group, &fates));
-    if !add_to_contacts(&tx, &contacts).await? {
+    let mut contacts = deltas::of_contacts(new_ones(group, &fates));
+    if !lock_contacts(&tx, &contacts).await? {
         take_in_strangers(&tx, group, &mut fates, &contacts).await?;
+        contacts = deltas::of_contacts(new_ones(group, &fates));
+        // Also those that another writer made meanwhile.
+        if !lock_contacts(&tx, &contacts).await? {
+            return Err(DatabaseError::Unreadable(
+                "a contact that was made and is gone",
+            ));
+        }
     }
+    add_to_contacts(&tx, &contacts).await?;
     let sends = deltas::of_sends(new_ones(group, &fates));
     let all: Vec<Numbered<'_, '_>> = numbered(&sends).collect();
     let mut rows = add_to_sends(&tx, &all).await?;
@@ -113,18 +121,36 @@ const LOCK_CONTACTS: &str = "\
        where (c.tenant_id, c.id) in (select * from unnest($1::int[], $2::uuid[])) \
        order by c.tenant_id, c.id for no key update) locked";
 
-/// Counts on the contacts that are there. Whether all of them are.
-async fn add_to_contacts(
+/// Locks the contacts that are there. Whether all of them are.
+async fn lock_contacts(
     tx: &Transaction<'_>,
     contacts: &[ContactDelta],
 ) -> Result<bool, DatabaseError> {
     if contacts.is_empty() {
         return Ok(true);
     }
-    let tenants: Vec<i32> = contacts.iter().map(|contact| contact.tenant).collect();
-    let ids: Vec<Uuid> = contacts.iter().map(|contact| contact.id).collect();
+    let (tenants, ids) = keys(contacts);
     let lock = tx.prepare_cached(LOCK_CONTACTS).await?;
-    tx.execute(&lock, &[&tenants, &ids]).await?;
+    let locked: i64 = tx.query_one(&lock, &[&tenants, &ids]).await?.get(0);
+    Ok(usize::try_from(locked) == Ok(contacts.len()))
+}
+
+fn keys(contacts: &[ContactDelta]) -> (Vec<i32>, Vec<Uuid>) {
+    contacts
+        .iter()
+        .map(|contact| (contact.tenant, contact.id))
+        .unzip()
+}
+
+/// Counts on contacts that are locked.
+async fn add_to_contacts(
+    tx: &Transaction<'_>,
+    contacts: &[ContactDelta],
+) -> Result<(), DatabaseError> {
+    if contacts.is_empty() {
+        return Ok(());
+    }
+    let (tenants, ids) = keys(contacts);
     let statement = tx.prepare_cached(UPDATE_CONTACTS).await?;
     let deltas = || contacts.iter().map(|contact| &contact.delta);
     let counts = |pick: fn(&Delta) -> i64| -> Vec<i64> { deltas().map(pick).collect() };
@@ -144,8 +170,8 @@ async fn add_to_contacts(
         &times(|delta| delta.opens.last_human),
         &times(|delta| delta.clicks.last_human),
     ];
-    let updated = tx.execute(&statement, &values).await?;
-    Ok(usize::try_from(updated) == Ok(contacts.len()))
+    tx.execute(&statement, &values).await?;
+    Ok(())
 }
 
 /// Makes the contacts that are not there, and takes back the events of those that were erased.
@@ -176,14 +202,7 @@ async fn take_in_strangers(
         })
         .cloned()
         .collect();
-    strangers::make_contacts(tx, &made).await?;
-    // Another writer may have made one of them meanwhile: counting comes after.
-    match add_to_contacts(tx, &made).await? {
-        true => Ok(()),
-        false => Err(DatabaseError::Unreadable(
-            "a contact that was made and is gone",
-        )),
-    }
+    strangers::make_contacts(tx, &made).await
 }
 
 /// Answers for each send its number, its campaign, and of its opens, clicks, human opens and human

@@ -12,7 +12,7 @@ use super::deltas::{ContactDelta, SendDelta};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 
-/// Those of these contacts that have no row. The rows of the others must be locked.
+/// Those of these contacts that have no row.
 pub(super) async fn missing(
     tx: &Transaction<'_>,
     contacts: &[ContactDelta],
