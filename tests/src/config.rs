@@ -58,6 +58,8 @@ pub struct BenchConfig {
     pub suite: Option<String>,
     pub rounds: usize,
     pub seconds: f64,
+    /// Events that suite `query` looks things up among.
+    pub stored_events: usize,
 }
 
 impl BenchConfig {
@@ -67,7 +69,22 @@ impl BenchConfig {
             suite: variable("SUITE"),
             rounds: rounds.max(3.0) as usize,
             seconds: number("KRAITER_BENCH_SECONDS", 1.5)?,
+            stored_events: count("KRAITER_BENCH_STORED_EVENTS", 10_000_000)?,
         })
+    }
+}
+
+fn count(name: &'static str, default: usize) -> Outcome<usize> {
+    let Some(text) = variable(name) else {
+        return Ok(default);
+    };
+    match text.parse() {
+        Ok(value @ 1..=1_000_000_000) => Ok(value),
+        _ => Err(Trouble::Variable {
+            variable: name,
+            got: text,
+            wanted: "a whole number from 1 to 1000000000",
+        }),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod backend;
 pub mod collector;
 pub mod config;
 pub mod corpus;
+pub mod data_set;
 pub mod database;
 pub mod envoy;
 pub mod envoy_config;
