@@ -80,6 +80,7 @@ mod tests {
             address_mode: AddressMode::Full,
             retention_days: 30.try_into().unwrap(),
             recording_max_age_days: None,
+            verdicts: Default::default(),
         }
     }
 

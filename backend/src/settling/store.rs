@@ -11,7 +11,8 @@ use super::found::{Click, Found, FoundEvent, FoundSend, LinesOf, SendKey, spans}
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 use crate::events::{EventType, lowest_id, time_of};
-use crate::verdicts::{Action, Lines, Reasons, Verdict};
+use crate::tenants::OwnLines;
+use crate::verdicts::{Action, Reasons, Verdict};
 
 fn read_key(row: &Row) -> SendKey {
     SendKey {
@@ -101,18 +102,15 @@ pub(super) async fn lines(
                  many_recipients_millis from tenants where id = any($1)";
     let statement = client.prepare_cached(sql).await?;
     let rows = client.query(&statement, &[&tenants]).await?;
-    let usual = Lines::default();
     let lines = rows.iter().map(|row| {
-        let number = |column: usize| row.get::<_, Option<i32>>(column).map(i32::unsigned_abs);
-        let millis = |column, usual| number(column).map_or(usual, u64::from);
-        let lines = Lines {
-            too_soon: millis(1, usual.too_soon),
-            burst: millis(2, usual.burst),
-            sweep: millis(3, usual.sweep),
-            many_recipients: number(4).unwrap_or(usual.many_recipients),
-            many_recipients_within: millis(5, usual.many_recipients_within),
+        let own = OwnLines {
+            too_soon_millis: row.get(1),
+            burst_millis: row.get(2),
+            sweep_millis: row.get(3),
+            many_recipients: row.get(4),
+            many_recipients_millis: row.get(5),
         };
-        (row.get(0), lines)
+        (row.get(0), own.lines())
     });
     Ok(lines.collect())
 }

@@ -4,6 +4,7 @@ use actix_web::web::{Data, Json as Answer};
 use actix_web::{get, patch};
 use serde::{Deserialize, Deserializer};
 
+use super::lines::LinesChange;
 use super::{AddressMode, Days, PathPrefix, Settings, TrackingOrigin, store};
 use crate::api_keys::{Admin, Caller};
 use crate::backend::Backend;
@@ -27,10 +28,13 @@ pub(crate) struct SettingsChange {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u16>)]
     recording_max_age_days: Option<Option<Days>>,
+    verdicts: Option<LinesChange>,
 }
 
 /// Tells `null` from a field that is not there.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Days>>, D::Error> {
+pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -48,6 +52,10 @@ impl SettingsChange {
             recording_max_age_days: self
                 .recording_max_age_days
                 .unwrap_or(old.recording_max_age_days),
+            verdicts: match self.verdicts {
+                Some(change) => change.apply(old.verdicts),
+                None => old.verdicts,
+            },
         }
     }
 }

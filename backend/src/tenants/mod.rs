@@ -2,6 +2,7 @@
 
 mod directory;
 pub(crate) mod http;
+mod lines;
 pub(crate) mod store;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::rewriting::TrackingBase;
 
 pub(crate) use crate::rewriting::{PathPrefix, TrackingOrigin};
 pub(crate) use directory::TenantDirectory;
+pub(crate) use lines::OwnLines;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Tenant {
@@ -44,6 +46,9 @@ pub(crate) struct Settings {
     /// Events on mail older than this many days are not recorded; its links work all the same.
     #[schema(value_type = Option<u16>, minimum = 1, maximum = 3650)]
     pub(crate) recording_max_age_days: Option<Days>,
+    /// Where verdicts draw their lines.
+    #[schema(value_type = lines::LinesView)]
+    pub(crate) verdicts: OwnLines,
 }
 
 impl Settings {

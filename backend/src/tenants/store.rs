@@ -4,12 +4,14 @@ use anyhow::Context;
 use kraiter_wire::TenantId;
 use tokio_postgres::{GenericClient, Row};
 
-use super::{Days, Settings, Tenant, TenantName, TrackingOrigin};
+use super::{Days, OwnLines, Settings, Tenant, TenantName, TrackingOrigin};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 
 const COLUMNS: &str = "id, name, created_at, tracking_origin, tracking_path_prefix, \
-                       tracking_enabled, address_mode, retention_days, recording_max_age_days";
+                       tracking_enabled, address_mode, retention_days, recording_max_age_days, \
+                       too_soon_millis, burst_millis, sweep_millis, many_recipients, \
+                       many_recipients_millis";
 
 /// What Postgres holds is what was checked before it was written, so a row that cannot be read
 /// was changed by other hands; it is left out with a log line.
@@ -31,6 +33,13 @@ fn read(row: &Row) -> Option<Tenant> {
                 address_mode: text(6).parse().map_err(anyhow::Error::msg)?,
                 retention_days: days(row.get(7))?,
                 recording_max_age_days: row.get::<_, Option<i32>>(8).map(days).transpose()?,
+                verdicts: OwnLines {
+                    too_soon_millis: row.get(9),
+                    burst_millis: row.get(10),
+                    sweep_millis: row.get(11),
+                    many_recipients: row.get(12),
+                    many_recipients_millis: row.get(13),
+                },
             },
         })
     })();
@@ -122,7 +131,9 @@ pub(crate) async fn update_settings(
         .execute(
             "update tenants set tracking_origin = $2, tracking_path_prefix = $3, \
              tracking_enabled = $4, address_mode = $5, retention_days = $6, \
-             recording_max_age_days = $7 where id = $1",
+             recording_max_age_days = $7, too_soon_millis = $8, burst_millis = $9, \
+             sweep_millis = $10, many_recipients = $11, many_recipients_millis = $12 \
+             where id = $1",
             &[
                 &key(tenant),
                 &settings.tracking_origin.as_str(),
@@ -131,6 +142,11 @@ pub(crate) async fn update_settings(
                 &settings.address_mode.as_str(),
                 &days(settings.retention_days),
                 &settings.recording_max_age_days.map(days),
+                &settings.verdicts.too_soon_millis,
+                &settings.verdicts.burst_millis,
+                &settings.verdicts.sweep_millis,
+                &settings.verdicts.many_recipients,
+                &settings.verdicts.many_recipients_millis,
             ],
         )
         .await?;

@@ -361,6 +361,54 @@ fn reclassify_follows_new_rules_and_back_and_a_dry_run_changes_nothing() {
 }
 
 #[test]
+fn a_tenant_moves_the_lines_and_back() {
+    let url = database::fresh().unwrap();
+    let service = service("settling-lines", &url);
+    let api = service.tenant("shop");
+    let usual = api.read("/settings").unwrap();
+    assert_eq!(usual["verdicts"]["burstMillis"], 2000, "{usual}");
+    let change = |verdicts: Value| api.write("PATCH", "/settings", &json!({"verdicts": verdicts}));
+    let settings = change(json!({"burstMillis": 500, "tooSoonMillis": 10_000})).unwrap();
+    assert_eq!(settings, api.read("/settings").unwrap());
+    assert_eq!(settings["verdicts"]["burstMillis"], 500);
+    assert_eq!(settings["verdicts"]["manyRecipients"], 8);
+    let (pixel, clicks) = two_links(&api, "snd-1");
+    let mut edge = Edge::of(&service, 1);
+    let by = json!({"ua": FIREFOX, "ip": "203.0.113.9"});
+    let sent = now().0;
+    let (first, second) = (sent + HOUR / 2, sent + HOUR / 2 + 1000);
+    for (kind, token, at) in [
+        ("o", &pixel, sent + 8000),
+        ("c", &clicks[0], first),
+        ("c", &clicks[1], second),
+    ] {
+        let line = edge.line_with(kind, token, UnixMillis(at), by.clone());
+        edge.post(line);
+    }
+    settled(&url);
+    let none = json!([]);
+    assert_eq!(
+        reasons(&api, ""),
+        [none.clone(), none.clone(), json!(["too_soon"])]
+    );
+    let settings = change(json!({"burstMillis": null, "tooSoonMillis": null})).unwrap();
+    assert_eq!(settings, usual);
+    service.backend.command(&["reclassify"]).unwrap();
+    assert_eq!(
+        reasons(&api, ""),
+        [json!(["burst"]), json!(["burst"]), none]
+    );
+    assert_all_is_as_judged_from_scratch(&service);
+    let wrong = change(json!({"manyRecipients": 1}))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        wrong.contains("1 is not a number from 2 to 1000"),
+        "{wrong}"
+    );
+}
+
+#[test]
 fn what_an_older_version_stored_without_verdicts_gets_them() {
     let url = database::fresh().unwrap();
     let service = service("settling-older", &url);
