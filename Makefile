@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build run test lint bench clean
+.PHONY: help setup build run demo test lint bench clean
 
 help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ build: setup ## builds the service, the filter and the stack runner, optimised
 # The last line is run by make itself, without a shell, so that signals reach the stack.
 run: build ## starts Postgres, the service and Envoy; Ctrl-C stops them
 	$(TARGET_DIR)/release/stack
+
+demo: build ## plays a campaign of 100,000 simulated recipients through a running stack
+	$(TARGET_DIR)/release/stack demo
 
 test: setup ## runs every test: unit, property, service against Postgres, end to end through Envoy
 	$(BUILD_FILTER)

@@ -120,6 +120,20 @@ impl Backend {
         })
     }
 
+    /// Runs another command, with what it says and its progress for all to see.
+    pub fn run_shown(&self, args: &[&str]) -> Outcome<()> {
+        let running = format!("kraiter {}", args.join(" "));
+        let status = command(&self.options, args)?.status();
+        match status.map_err(Trouble::io(format!("running `{running}`")))? {
+            status if status.success() => Ok(()),
+            status => Err(Trouble::Command {
+                command: running,
+                status: status.to_string(),
+                stderr: String::new(),
+            }),
+        }
+    }
+
     pub fn json(&self, args: &[&str]) -> Outcome<Value> {
         let output = self.command(args)?;
         serde_json::from_str(&output).map_err(|error| {
@@ -217,7 +231,7 @@ fn environment(options: &BackendOptions) -> Vec<(OsString, OsString)> {
     env
 }
 
-fn output_of(options: &BackendOptions, args: &[&str]) -> Outcome<Output> {
+fn command(options: &BackendOptions, args: &[&str]) -> Outcome<Command> {
     let mut command = Command::new(artifacts::kraiter()?);
     for name in NOT_INHERITED {
         command.env_remove(name);
@@ -228,8 +242,14 @@ fn output_of(options: &BackendOptions, args: &[&str]) -> Outcome<Output> {
         .arg(&options.data_dir)
         .envs(environment(options))
         .stdin(Stdio::null());
+    Ok(command)
+}
+
+fn output_of(options: &BackendOptions, args: &[&str]) -> Outcome<Output> {
     let running = format!("running `kraiter {}`", args.join(" "));
-    command.output().map_err(Trouble::io(running))
+    command(options, args)?
+        .output()
+        .map_err(Trouble::io(running))
 }
 
 fn run_command(options: &BackendOptions, args: &[&str]) -> Outcome<String> {

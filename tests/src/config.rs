@@ -51,6 +51,11 @@ fn port(name: &'static str, default: u16) -> Outcome<u16> {
     }
 }
 
+/// Recipients of the campaign that `make demo` plays.
+pub fn demo_recipients() -> Outcome<usize> {
+    count("KRAITER_DEMO_RECIPIENTS", 100_000)
+}
+
 /// How long and how often the benches measure.
 #[derive(Clone, Debug)]
 pub struct BenchConfig {

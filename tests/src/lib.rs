@@ -12,6 +12,7 @@ pub mod config;
 pub mod corpus;
 pub mod data_set;
 pub mod database;
+pub mod demo;
 pub mod envoy;
 pub mod envoy_config;
 pub mod fault_proxy;

@@ -48,7 +48,7 @@ pub struct SimulatedEvent {
     pub cause: Arc<str>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     Open,
     /// On the link of this index.

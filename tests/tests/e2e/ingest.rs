@@ -38,7 +38,7 @@ impl Pen {
     clippy::disallowed_methods,
     reason = "an edge dates its events by its clock"
 )]
-fn now() -> UnixMillis {
+pub(crate) fn now() -> UnixMillis {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap();

@@ -19,6 +19,7 @@ mod commits;
 mod compose;
 mod counters;
 mod delivery;
+mod demo;
 mod edge_alone;
 mod endings;
 mod filter_settings;

@@ -1,6 +1,8 @@
-//! `make run`: a whole stack for trying things out, with a tenant and a key to use it.
+//! `make run`: a whole stack for trying things out, with a tenant and a key to use it. `make demo`:
+//! the same with a campaign played through it.
 
 mod commands;
+mod demo;
 mod dev_env;
 mod tenant;
 
@@ -40,13 +42,14 @@ fn say(what: &str) {
 
 fn run() -> Outcome<()> {
     let config = RunConfig::read()?;
+    let with_demo = std::env::args().nth(1).as_deref() == Some("demo");
     let stop = stop_signals()?;
     let api = free(config.api_port, "backend", API_PORT)?;
     let edge = free(config.edge_port, "edge", EDGE_PORT)?;
     std::fs::create_dir_all(&config.data_dir)
         .and_then(|()| config.data_dir.canonicalize())
         .map_err(Trouble::io(format!("making {}", config.data_dir.display())))
-        .and_then(|data_dir| keep_running(&data_dir, api, edge, &stop))
+        .and_then(|data_dir| keep_running(&data_dir, api, edge, with_demo, &stop))
 }
 
 /// Starts everything and returns when it is told to stop, or with what went wrong.
@@ -54,6 +57,7 @@ fn keep_running(
     data_dir: &Path,
     api: SocketAddr,
     edge: SocketAddr,
+    with_demo: bool,
     stop: &Receiver<()>,
 ) -> Outcome<()> {
     let _alone = dev_env::only_stack_of(data_dir)?;
@@ -68,6 +72,10 @@ fn keep_running(
     let access = tenant::ready(&stack)?;
     edge_answers(&stack)?;
     let dev_env = dev_env::DevEnv::write(data_dir, &stack, &access)?;
+    if with_demo {
+        say("playing a campaign");
+        demo::play(&stack, &access)?;
+    }
     introduce(&stack, &access, dev_env.path());
     let outcome = watch(&mut stack, stop);
     drop(dev_env);
