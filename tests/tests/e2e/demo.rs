@@ -35,7 +35,10 @@ fn a_simulated_campaign_is_counted_in_full_and_people_are_told_from_machines() {
     // So few recipients leave a scanner few neighbours to be known by.
     for (kind, all) in [("by people", "opens"), ("by people", "clicks")] {
         let after = report.lines.iter().skip_while(|line| line.what != all);
-        let judged = after.skip(1).find(|line| line.what.ends_with(kind)).unwrap();
+        let judged = after
+            .skip(1)
+            .find(|line| line.what.ends_with(kind))
+            .unwrap();
         let off = judged.truth.abs_diff(judged.reported);
         assert!(off * 20 < line(all).truth, "{all} {judged:?}");
     }

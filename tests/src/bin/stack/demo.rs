@@ -68,8 +68,7 @@ fn bar() -> ProgressBar {
 )]
 fn now() -> Outcome<UnixMillis> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let since = since.map_err(|error| {
-        Trouble::io("reading the clock")(std::io::Error::other(error))
-    })?;
+    let since =
+        since.map_err(|error| Trouble::io("reading the clock")(std::io::Error::other(error)))?;
     Ok(UnixMillis(since.as_millis() as u64))
 }
