@@ -14,6 +14,7 @@ mod backend;
 mod blocks;
 mod campaigns;
 mod cli;
+mod clients;
 mod clock;
 mod config;
 mod contacts;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{Event, EventFilter, EventType, store};
 use crate::api_keys::{Caller, Read};
 use crate::backend::Backend;
+use crate::clients::Client;
 use crate::clock::Timestamp;
 use crate::contacts::{self, ContactRef};
 use crate::database::connect;
@@ -48,6 +49,9 @@ pub(crate) struct EventView {
     ip: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
+    /// Opens, clicks and unsubscribes: what the User-Agent says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<Client>,
     /// Opens and clicks: who made it. It may change while events around it arrive.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "machine")]
@@ -81,6 +85,7 @@ impl From<Event> for EventView {
             url: event.url,
             index: event.link_index,
             ip: event.ip,
+            client: event.user_agent.as_deref().and_then(Client::of),
             user_agent: event.user_agent,
             verdict: event.verdict.map(Verdict::as_str),
             reasons: event

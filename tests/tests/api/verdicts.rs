@@ -205,6 +205,33 @@ fn people_and_machines_are_counted_apart_and_the_totals_stay_what_they_were() {
 }
 
 #[test]
+fn an_event_names_its_client_and_says_where_a_proxy_asked() {
+    let service = Service::start("verdicts-clients");
+    service.tenant("shop");
+    let api = service.tenant("other");
+    let mint = Mint::of(&service, 2);
+    let mut edge = Edge::of(&service, 1);
+    let token = mint.open("snd-1", &stranger(1));
+    let mut batch = String::new();
+    for (minutes, signals) in [json!({"ua": FIREFOX}), json!({"ua": GMAIL}), json!({})]
+        .into_iter()
+        .enumerate()
+    {
+        let at = UnixMillis(now().0 - HOUR + minutes as u64 * 60_000);
+        batch += &edge.line_with("o", &token, at, signals);
+    }
+    edge.post(batch);
+    let clients: Vec<_> = all(&api, "/events")
+        .iter()
+        .map(|event| event["client"].clone())
+        .collect();
+    let firefox = json!({"browser": "Firefox", "os": "Windows 10", "device": "computer",
+        "proxied": false});
+    let gmail = json!({"mailClient": "Gmail", "proxied": true});
+    assert_eq!(clients, [Value::Null, gmail, firefox]);
+}
+
+#[test]
 fn a_truncated_address_is_judged_where_its_prefix_decides() {
     let service = Service::start("verdicts-truncated");
     let api = service.tenant("shop");
