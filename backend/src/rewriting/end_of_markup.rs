@@ -13,7 +13,7 @@ use lol_html::{
 };
 
 use super::RewriteError;
-use super::tokenizer::{HTML_NAMESPACE, Tokenizer};
+use super::tokenizer::{HTML_NAMESPACE, Tokenizer, starts_raw_text};
 
 /// The last offset of `html` at which a tag written there is one.
 pub(super) fn last_markup_offset(html: &str) -> Result<usize, RewriteError> {
@@ -64,6 +64,8 @@ struct LastTokens {
     /// Where the outermost SVG or MathML began, if the last start tag was within one.
     foreign: usize,
     in_foreign: bool,
+    /// What follows the start tag that is read is no markup.
+    starts_raw_text: bool,
 }
 
 struct Recorder<'r> {
@@ -76,8 +78,16 @@ impl TransformController for Recorder<'_> {
         Capture::all()
     }
 
-    fn handle_start_tag(&mut self, _: LocalName<'_>, _: Namespace) -> StartTagHandlingResult<Self> {
-        Ok(Capture::all())
+    fn handle_start_tag(
+        &mut self,
+        name: LocalName<'_>,
+        _: Namespace,
+    ) -> StartTagHandlingResult<Self> {
+        self.seen.starts_raw_text = starts_raw_text(&name);
+        Ok(match self.seen.starts_raw_text {
+            true => Capture::NEXT_START_TAG,
+            false => Capture::all(),
+        })
     }
 
     fn handle_end_tag(&mut self, _: LocalName<'_>) -> Capture {
@@ -90,6 +100,9 @@ impl TransformController for Recorder<'_> {
             Token::StartTag(tag) => {
                 let at = tag.source_location().bytes();
                 (seen.start, seen.end) = (at.start, at.end);
+                if seen.starts_raw_text {
+                    seen.end = at.start;
+                }
                 let foreign = tag.namespace_uri() != HTML_NAMESPACE;
                 if foreign && !seen.in_foreign {
                     seen.foreign = at.start;
@@ -146,8 +159,12 @@ impl TransformController for Probe<'_> {
         Capture::empty()
     }
 
-    fn handle_start_tag(&mut self, _: LocalName<'_>, _: Namespace) -> StartTagHandlingResult<Self> {
-        Ok(match self.asked.get() {
+    fn handle_start_tag(
+        &mut self,
+        name: LocalName<'_>,
+        _: Namespace,
+    ) -> StartTagHandlingResult<Self> {
+        Ok(match self.asked.get() || starts_raw_text(&name) {
             true => Capture::NEXT_START_TAG,
             false => Capture::empty(),
         })

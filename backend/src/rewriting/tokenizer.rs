@@ -8,8 +8,8 @@
 
 use lol_html::errors::RewritingError;
 use lol_html::{
-    AsciiCompatibleEncoding, SharedMemoryLimiter, TransformController, TransformStream,
-    TransformStreamSettings,
+    AsciiCompatibleEncoding, LocalName, SharedMemoryLimiter, Tag, TransformController,
+    TransformStream, TransformStreamSettings,
 };
 
 use super::RewriteError;
@@ -62,6 +62,26 @@ impl<C: TransformController> Tokenizer<C> {
         }
     }
 }
+
+/// Whether what follows such a tag is no markup until it is closed. Where its last attribute has an
+/// `=` and no value (`<textarea c=>`), lol_html goes on reading markup, unless the tag is lexed and
+/// what follows is scanned.
+pub(super) fn starts_raw_text(name: &LocalName<'_>) -> bool {
+    RAW_TEXT.iter().any(|raw| *name == *raw)
+}
+
+const RAW_TEXT: [Tag; 10] = [
+    Tag::Iframe,
+    Tag::Noembed,
+    Tag::Noframes,
+    Tag::Noscript,
+    Tag::Plaintext,
+    Tag::Script,
+    Tag::Style,
+    Tag::Textarea,
+    Tag::Title,
+    Tag::Xmp,
+];
 
 /// Where things are is all that is wanted; the tokenizer's own output is not.
 fn ignore_output(_: &[u8]) {}

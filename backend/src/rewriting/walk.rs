@@ -15,7 +15,7 @@ use super::document::{Findings, FoundLink, PROBE, PROBE_NAME, Region};
 use super::markers;
 use super::progress::{Progress, Stage};
 use super::span::Span;
-use super::tokenizer::HTML_NAMESPACE;
+use super::tokenizer::{self, HTML_NAMESPACE};
 
 /// VML elements that can be a link. Others have an `href` as well, but it names an image.
 const VML_LINKS: [&str; 10] = [
@@ -299,6 +299,9 @@ impl TransformController for Controller<'_, '_> {
         }
         if name == Tag::Noscript {
             capture |= Capture::TEXT;
+        } else if tokenizer::starts_raw_text(&name) {
+            // Lexing ends with this tag: there are no comments in what follows.
+            capture = Capture::NEXT_START_TAG;
         }
         Ok(capture)
     }

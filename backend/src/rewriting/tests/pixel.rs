@@ -48,6 +48,11 @@ fn the_pixel_is_never_swallowed_by_something_unclosed() {
         ("<p>x<script>a<b", "<p>x[pixel]<script>a<b"),
         ("<p>x<noscript><p>y", "<p>x[pixel]<noscript><p>y"),
         ("<p>x<textarea>", "<p>x[pixel]<textarea>"),
+        ("<p>x<textarea c=>", "<p>x[pixel]<textarea c=>"),
+        (
+            "<p>x</p><style c = ><a href=\"https://no.example/\">y",
+            "<p>x</p>[pixel]<style c = ><a href=\"https://no.example/\">y",
+        ),
         ("<p>x<a href=\"y", "<p>x[pixel]<a href=\"y"),
         ("<p>x<a", "<p>x[pixel]<a"),
         ("<p>x<", "<p>x<[pixel]"),

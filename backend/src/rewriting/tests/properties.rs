@@ -32,6 +32,8 @@ fn piece() -> impl Strategy<Value = String> {
         "<script>",
         "</script>",
         "<textarea>",
+        "<textarea c=>",
+        "<title c = >",
         "</textarea>",
         "<title>",
         "</title>",
