@@ -102,6 +102,30 @@ pub(crate) async fn list(
         .collect())
 }
 
+/// Opens and clicks of a send, newest first, without what the send itself says: its contact's address
+/// and its campaign. Nothing is joined, since planning that takes longer than reading a few events.
+pub(crate) async fn of_send(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    send: &str,
+    limit: i64,
+) -> Result<Vec<Event>, DatabaseError> {
+    let sql = "select id, kind, send_id, contact_id, null::text, null::text, link_index, url, ip, \
+                 user_agent, verdict, reasons \
+               from events where tenant_id = $1 and contact_id = \
+                 (select contact_id from sends where tenant_id = $1 and id = $2) \
+                 and send_id = $2 and kind = any($3) order by id desc limit $4";
+    let kinds = [EventType::Opened, EventType::Clicked].map(EventType::number);
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client
+        .query(
+            &statement,
+            &[&key(tenant), &send, &kinds.as_slice(), &limit],
+        )
+        .await?;
+    Ok(rows.iter().filter_map(read).collect())
+}
+
 /// An event that a report makes, not an edge.
 #[derive(Debug)]
 pub(crate) struct ReportedEvent {

@@ -181,19 +181,39 @@ impl SendView {
         tenant: TenantId,
         id: &str,
     ) -> Result<Self, Problem> {
-        let filter = |kind| EventFilter {
-            kinds: Some(vec![kind]),
-            send: Some(id.to_owned()),
-            ..EventFilter::default()
-        };
-        let (opens, clicks) = (filter(EventType::Opened), filter(EventType::Clicked));
-        let list = |filter| events::store::list(client, tenant, filter, MAX_EVENTS_SHOWN);
         // On one connection, one after the other, and without waiting in between.
-        let found = try_join!(store::find(client, tenant, id), list(&opens), list(&clicks));
-        let (send, opens, clicks) = found?;
+        let (send, events) = try_join!(
+            store::find(client, tenant, id),
+            events::store::of_send(client, tenant, id, MAX_EVENTS_SHOWN)
+        )?;
         let send = send.ok_or_else(|| unknown(id))?;
-        let views = |events: Vec<Event>| events.into_iter().rev().map(EventView::from).collect();
-        Ok(Self::new(send, views(opens), views(clicks)))
+        let all_there = i64::try_from(events.len()).is_ok_and(|count| count < MAX_EVENTS_SHOWN);
+        let (opens, clicks) = match all_there {
+            true => events
+                .into_iter()
+                .partition(|event| event.kind == EventType::Opened),
+            false => {
+                let filter = |kind| EventFilter {
+                    kinds: Some(vec![kind]),
+                    send: Some(id.to_owned()),
+                    contact: Some(send.contact_id),
+                    ..EventFilter::default()
+                };
+                let (opens, clicks) = (filter(EventType::Opened), filter(EventType::Clicked));
+                let list = |filter| events::store::list(client, tenant, filter, MAX_EVENTS_SHOWN);
+                try_join!(list(&opens), list(&clicks))?
+            }
+        };
+        let views = |events: Vec<Event>| {
+            let of_send = events.into_iter().rev().map(|event| Event {
+                email: send.email.clone(),
+                campaign: send.campaign.clone(),
+                ..event
+            });
+            of_send.map(EventView::from).collect()
+        };
+        let (opens, clicks) = (views(opens), views(clicks));
+        Ok(Self::new(send, opens, clicks))
     }
 
     fn new(send: Send, opens: Vec<EventView>, clicks: Vec<EventView>) -> Self {

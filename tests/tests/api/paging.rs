@@ -201,4 +201,15 @@ fn a_send_shows_its_opens_and_clicks_oldest_first() {
     );
     assert_eq!(clicks[0]["index"], 1);
     assert_eq!(send["clickedAt"], clicks[0]["timestamp"]);
+
+    // More than are shown: the newest of each kind are.
+    edge.record("o", &pixel, 1200);
+    let many = api.sent("snd-1").unwrap();
+    assert_eq!(many["opensCount"], 1202);
+    let opens = many["opens"].as_array().unwrap();
+    assert_eq!(opens.len(), 1000);
+    assert!(texts(opens, "timestamp").is_sorted());
+    let newest = &all(&api, "/events?type=email.opened")[0];
+    assert_eq!(opens[999]["id"], newest["id"]);
+    assert_eq!(many["clicks"], send["clicks"]);
 }
