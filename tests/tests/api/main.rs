@@ -35,5 +35,6 @@ mod settling;
 mod stats;
 mod statuses;
 mod tls;
+mod upgrades;
 mod verdicts;
 mod verify;
