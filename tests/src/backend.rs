@@ -89,6 +89,11 @@ impl Backend {
         &self.options.log
     }
 
+    /// Processor time that it has used so far; zero where the system does not say.
+    pub fn processor_time(&self) -> Duration {
+        self.process.processor_time().unwrap_or_default()
+    }
+
     /// Starts it again on the same data, after [`stop`](Self::stop) or [`kill`](Self::kill).
     pub fn start_again(&mut self) -> Outcome<()> {
         (self.process, self.address) = listen(&self.options)?;

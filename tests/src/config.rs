@@ -65,6 +65,9 @@ pub struct BenchConfig {
     pub seconds: f64,
     /// Events that suite `query` looks things up among.
     pub stored_events: usize,
+    /// What suite `ingest` works on: contacts, each with a send, and events a round.
+    pub contacts: usize,
+    pub events: usize,
 }
 
 impl BenchConfig {
@@ -75,6 +78,8 @@ impl BenchConfig {
             rounds: rounds.max(3.0) as usize,
             seconds: number("KRAITER_BENCH_SECONDS", 1.5)?,
             stored_events: count("KRAITER_BENCH_STORED_EVENTS", 10_000_000)?,
+            contacts: count("KRAITER_BENCH_CONTACTS", 1_000_000)?,
+            events: count("KRAITER_BENCH_EVENTS", 100_000)?,
         })
     }
 }

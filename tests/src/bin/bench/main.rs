@@ -2,6 +2,7 @@
 //! Writes one JSON file a suite and prints a table. Nothing in here is a test.
 
 mod edge;
+mod ingest;
 mod query;
 mod report;
 mod rewrite;
@@ -14,8 +15,9 @@ use kraiter_tests::trouble::{Outcome, Trouble};
 
 type Suite = fn(&BenchConfig) -> Outcome<report::Report>;
 
-const SUITES: [(&str, Suite); 4] = [
+const SUITES: [(&str, Suite); 5] = [
     ("edge", edge::measure),
+    ("ingest", ingest::measure),
     ("query", query::measure),
     ("rewrite", rewrite::measure),
     ("timing", timing::measure),
@@ -39,7 +41,7 @@ fn run() -> Outcome<()> {
         return Err(Trouble::Variable {
             variable: "SUITE",
             got: config.suite.unwrap_or_default(),
-            wanted: "a suite; there are: edge, query, rewrite, timing",
+            wanted: "a suite; there are: edge, ingest, query, rewrite, timing",
         });
     }
     for (name, measure) in SUITES {
