@@ -30,7 +30,9 @@ fn commands_answer_programs_in_json() {
     assert!(tenant["createdAt"].take().is_string());
     let expected = json!({"id": 1, "name": "shop", "createdAt": null,
         "trackingOrigin": "https://t.example", "trackingPathPrefix": "", "trackingEnabled": true,
-        "addressMode": "full", "retentionDays": 400, "recordingMaxAgeDays": null});
+        "addressMode": "full", "retentionDays": 400, "recordingMaxAgeDays": null,
+        "verdicts": {"tooSoonMillis": 2000, "burstMillis": 2000, "sweepMillis": 30000,
+            "manyRecipients": 8, "manyRecipientsMillis": 600_000}});
     assert_eq!(tenant, expected);
     let tenants = backend.json(&["tenant", "list", "--json"]).unwrap();
     assert_eq!(
