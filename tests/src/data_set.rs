@@ -116,7 +116,7 @@ impl DataSet {
                immutable language sql as \
                $$select (lpad(to_hex(ms), 12, '0') || '7' \
                  || lpad(to_hex(hashint8extended(number, {seed} + salt) & 4095), 3, '0') || '8' \
-                 || lpad(to_hex(number), 15, '0'))::uuid$$; \
+                 || to_hex(salt) || lpad(to_hex(number), 14, '0'))::uuid$$; \
              create function pg_temp.send_at(j bigint) returns bigint immutable language sql as \
                'select {from} + (j * {span}::float8 / {sends})::bigint'; \
              create function pg_temp.contact(i bigint) returns uuid immutable language sql as \
