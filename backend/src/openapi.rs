@@ -33,6 +33,7 @@ use crate::http::{ErrorCode, Problem};
         crate::events::http::get_events,
         crate::stats::http::get_stats,
         crate::stats::links::http::get_links,
+        crate::stats::clients::http::get_clients,
         crate::campaigns::http::get_campaigns,
         crate::campaigns::http::get_campaign,
         crate::tenants::http::get_settings,

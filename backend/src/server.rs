@@ -45,6 +45,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(events::http::get_events)
         .service(stats::http::get_stats)
         .service(stats::links::http::get_links)
+        .service(stats::clients::http::get_clients)
         .service(campaigns::http::get_campaigns)
         .service(campaigns::http::get_campaign)
         .service(tenants::http::get_settings)

@@ -60,7 +60,37 @@ pub(crate) enum Device {
     Tablet,
 }
 
+impl Device {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Computer => "computer",
+            Self::Phone => "phone",
+            Self::Tablet => "tablet",
+        }
+    }
+}
+
 impl Client {
+    pub(crate) fn mail_client(&self) -> Option<&'static str> {
+        self.mail_client
+    }
+
+    pub(crate) fn browser(&self) -> Option<&str> {
+        self.browser.as_deref()
+    }
+
+    pub(crate) fn os(&self) -> Option<&str> {
+        self.os.as_deref()
+    }
+
+    pub(crate) fn device(&self) -> Option<Device> {
+        self.device
+    }
+
+    pub(crate) fn proxied(&self) -> bool {
+        self.proxied
+    }
+
     /// `None` if nothing is known.
     pub(crate) fn of(user_agent: &str) -> Option<Self> {
         let name = user_agent.trim();

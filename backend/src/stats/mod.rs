@@ -5,6 +5,7 @@
 //! numbers are never ahead of or behind the ones that contacts, sends and lists of events show.
 
 pub(crate) mod buckets;
+pub(crate) mod clients;
 pub(crate) mod http;
 pub(crate) mod links;
 mod store;

@@ -192,6 +192,13 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
             (200, Request::get("/stats")),
             (200, Request::get(format!("/stats?campaign={CAMPAIGN}"))),
         ],
+        "GET /stats/clients" => vec![
+            (200, Request::get("/stats/clients")),
+            (
+                200,
+                Request::get(format!("/stats/clients?campaign={CAMPAIGN}")),
+            ),
+        ],
         "GET /stats/links" => vec![
             (
                 200,

@@ -272,6 +272,9 @@ fn each_mistake_in_a_question_names_its_parameter() {
         ("/stats?interval=hour&from=2025-01-01", 400, json!("from")),
         ("/stats?type=opens", 400, json!("type")),
         ("/stats?campaign=", 400, json!("campaign")),
+        ("/stats/clients?from=monday", 400, json!("from")),
+        ("/stats/clients?campaign=", 400, json!("campaign")),
+        ("/stats/clients?timeZone=Mars", 400, json!("timeZone")),
         ("/stats/links", 400, json!("campaign")),
         ("/stats/links?campaign=a&sendId=b", 400, json!("sendId")),
         ("/stats/links?sendId=snd-9", 404, Value::Null),
@@ -285,4 +288,67 @@ fn each_mistake_in_a_question_names_its_parameter() {
         assert_eq!(answer.status, status, "{path} {}", answer.text());
         assert_eq!(answer.json()["field"], field, "{path}");
     }
+}
+
+#[test]
+fn clients_are_counted_once_each_and_add_up_to_the_statistics() {
+    let service = Service::start("stats-clients");
+    let api = service.tenant("shop");
+    let mut edge = Edge::of(&service, 1);
+    let mut batch = String::new();
+    for (number, agent) in [
+        json!({"ua": "Mozilla/5.0 (Windows NT 10.0; rv:128.0) Gecko/20100101 Thunderbird/128.4.0"}),
+        json!({"ua": "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"}),
+        json!({}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = json!({"sendId": format!("snd-{number}"), "campaign": "spring",
+            "contact": "ada@example.com", "html": r#"<a href="https://shop.example/">x</a>"#});
+        let (pixel, clicks, _) = tokens(&api.write("POST", "/rewrite", &body).unwrap());
+        for _ in 0..=number {
+            batch += &edge.line_with("o", &pixel, now(), agent.clone());
+        }
+        batch += &edge.line_with("c", &clicks[0], now(), agent);
+    }
+    edge.post(batch);
+    let clients = api.read("/stats/clients?campaign=spring").unwrap();
+    assert_eq!(
+        api.read("/stats/clients").unwrap()["totals"],
+        clients["totals"]
+    );
+    let stats = api.read("/stats?campaign=spring").unwrap();
+    for name in ["opens", "clicks"] {
+        assert_eq!(clients["totals"][name], stats["totals"][name]);
+    }
+    for list in ["mailClients", "browsers", "systems", "devices"] {
+        let items = clients[list].as_array().unwrap();
+        for count in [
+            "opens",
+            "humanOpens",
+            "machineOpens",
+            "clicks",
+            "humanClicks",
+        ] {
+            let sum: u64 = items.iter().map(|item| number(&item[count])).sum();
+            assert_eq!(sum, number(&clients["totals"][count]), "{list} {count}");
+        }
+    }
+    assert_eq!(
+        texts(
+            clients["mailClients"].as_array().unwrap()[..2].as_ref(),
+            "name"
+        ),
+        ["Gmail", "Thunderbird"]
+    );
+    assert_eq!(clients["mailClients"][2]["name"], Value::Null);
+    assert_eq!(clients["mailClients"][2]["opens"], 3);
+    assert_eq!(clients["devices"][0]["name"], "computer");
+    assert_eq!(clients["proxied"]["opens"], 2);
+    let none = api.read("/stats/clients?campaign=other").unwrap();
+    assert_eq!(
+        (&none["totals"]["opens"], &none["mailClients"]),
+        (&json!(0), &json!([]))
+    );
 }
