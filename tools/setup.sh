@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Makes a machine ready to build, run and test the project. Says nothing where nothing is missing.
 #   tools/setup.sh         what every make target needs
+#   tools/setup.sh test    what only `make test` needs
 #   tools/setup.sh lint    what only `make lint` needs
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 case "${1:-build}" in
     build) steps="compiler wasm-target envoy postgres" ;;
+    test) steps="browser" ;;
     lint) steps="lint-programs" ;;
     *)
-        echo "setup: unknown argument \"$1\"; call it with none, or with: lint" >&2
+        echo "setup: unknown argument \"$1\"; call it with none, or with: test, lint" >&2
         exit 2
         ;;
 esac

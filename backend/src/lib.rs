@@ -18,6 +18,7 @@ mod clients;
 mod clock;
 mod config;
 mod contacts;
+mod dashboard;
 mod database;
 mod events;
 mod health;

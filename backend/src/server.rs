@@ -18,8 +18,8 @@ use crate::settling::settle_regularly;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
 use crate::{
-    blocks, campaigns, clock, contacts, events, health, ingest, mails, openapi, segments, sends,
-    stats, telemetry, tenants,
+    blocks, campaigns, clock, contacts, dashboard, events, health, ingest, mails, openapi,
+    segments, sends, stats, telemetry, tenants,
 };
 
 /// How long requests that were accepted may take to finish once the service is told to stop.
@@ -59,6 +59,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(health::get_readyz)
         .service(health::get_metrics)
         .service(openapi::get_openapi)
+        .configure(dashboard::routes)
         .default_service(web::to(openapi::no_route));
 }
 

@@ -1,0 +1,99 @@
+// The frame around the pages: who is signed in, which page the address names, what went wrong.
+
+import { get, signIn, signOut, signedIn } from "./api.js";
+import { empty, h } from "./dom.js";
+import campaign from "./pages/campaign.js";
+import campaigns from "./pages/campaigns.js";
+import contact from "./pages/contact.js";
+import live from "./pages/live.js";
+import send from "./pages/send.js";
+import signInPage from "./pages/sign-in.js";
+
+const top = document.getElementById("top");
+const main = document.getElementById("main");
+const pages = { campaigns, live, contacts: contact, sends: send };
+let leaving = new AbortController();
+
+function bar(current) {
+  const link = (page, text) =>
+    h("a", { href: `#/${page}`, "aria-current": current === page && "page" }, text);
+  const find = h("form", { class: "find", role: "search", onsubmit: search },
+    h("input", { name: "find", type: "search", placeholder: "Find a contact or send", "aria-label": "Find a contact by address, or a send by id", autocomplete: "off", spellcheck: "false" }));
+  top.replaceChildren(
+    h("a", { class: "brand", href: "#/campaigns" }, h("img", { src: "/dashboard/icon.svg", alt: "", width: "22", height: "22" }), "Kraiter"),
+    h("nav", { "aria-label": "Pages" }, link("campaigns", "Campaigns"), link("live", "Live")),
+    find,
+    h("button", { class: "quiet", type: "button", onclick: leave }, "Sign out"));
+}
+
+function search(event) {
+  event.preventDefault();
+  const text = new FormData(event.target).get("find").trim();
+  if (!text) return;
+  location.hash = `#/${text.includes("@") ? "contacts" : "sends"}/${encodeURIComponent(text)}`;
+}
+
+function leave() {
+  signOut();
+  show();
+}
+
+async function enter(key) {
+  signIn(key);
+  try {
+    await get("/campaigns", { limit: 1 });
+  } catch (error) {
+    signOut();
+    throw error;
+  }
+  show();
+}
+
+async function show() {
+  leaving.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  if (!signedIn()) {
+    top.replaceChildren();
+    document.title = "Sign in · Kraiter Tracking";
+    main.replaceChildren(signInPage(enter));
+    main.querySelector("input").focus();
+    return;
+  }
+  const [page = "campaigns", ...rest] = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean);
+  const name = rest.length ? decodeURIComponent(rest.join("/")) : null;
+  bar(page);
+  main.setAttribute("aria-busy", "true");
+  try {
+    const render = page === "campaigns" && name !== null ? campaign : pages[page];
+    const content = render ? await render({ name, signal }) : unknown();
+    if (signal.aborted) return;
+    document.title = `${content.dataset.title || "Not found"} · Kraiter Tracking`;
+    main.replaceChildren(content);
+    window.scrollTo(0, 0);
+    content.dispatchEvent(new Event("shown"));
+  } catch (error) {
+    if (!signal.aborted) failed(error);
+  } finally {
+    if (!signal.aborted) main.removeAttribute("aria-busy");
+  }
+}
+
+function unknown() {
+  return empty("There is no such page", "Campaigns, live events, contacts and sends have one each.");
+}
+
+function failed(error) {
+  if (error.status === 401) return leave();
+  document.title = "Kraiter Tracking";
+  const again = h("button", { type: "button", onclick: show }, "Try again");
+  main.replaceChildren(h("div", { class: "empty", role: "alert" },
+    h("h1", {}, error.status === 404 ? "Not found" : "That did not work"), h("p", {}, error.message), again));
+}
+
+document.querySelector("[data-skip]").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+window.addEventListener("hashchange", show);
+show();
