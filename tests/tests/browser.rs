@@ -20,6 +20,7 @@ mod service;
 use std::path::Path;
 use std::process::Command;
 
+use kraiter_tests::wait;
 use kraiter_wire::UnixMillis;
 use serde_json::{Value, json};
 
@@ -42,6 +43,17 @@ fn the_dashboard_works_in_a_browser() {
     let mut edge = Edge::of(&service, 1);
     campaign(&api, &mut edge, "welcome", 1);
     campaign(&api, &mut edge, "spring-sale", 240);
+    // Verdicts that neighbours tell come later; the page and the API are to be asked of the same.
+    wait::until_or("verdicts to be settled", || {
+        let judged = service
+            .backend
+            .says(&["reclassify", "--dry-run", "--json"])?;
+        Ok(match judged["verdictsChanged"].as_u64() {
+            Some(0) => Ok(()),
+            _ => Err(judged.to_string()),
+        })
+    })
+    .unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     let programs = ["chromium", "chromium-browser", "google-chrome"];
     let browser = programs

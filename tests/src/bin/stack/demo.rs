@@ -39,7 +39,13 @@ pub(crate) fn play(stack: &Stack, access: &Api) -> Outcome<()> {
     println!(
         "What happened is known, since it is simulated: people, mail clients that load images"
     );
-    println!("in advance, scanners that follow every link. Look at it:");
+    println!("in advance, scanners that follow every link. Look at it in the dashboard:");
+    println!(
+        "  http://{}/dashboard#/campaigns/{}",
+        access.address, report.campaign
+    );
+    println!("  signed in with {}", access.key);
+    println!("or ask the API:");
     let key = format!("-H 'authorization: Bearer {}'", access.key);
     let campaign = &report.campaign;
     let api = access.address;
