@@ -18,7 +18,7 @@ find_chromium() {
 }
 
 find_node() {
-    have npm && have node || return 1
+    if ! have npm || ! have node; then return 1; fi
     [ "$(node --print 'process.versions.node.split(".")[0]')" -ge "$OLDEST" ]
 }
 
