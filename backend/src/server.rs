@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::backend::Backend;
 use crate::config::ServeConfig;
-use crate::database::{Partitions, Pool, analyze_new_tables};
+use crate::database::{Partitions, Planner, Pool, analyze_new_tables};
 use crate::http::access_log::{SlowRequests, log_request};
 use crate::ingest::IngestQueue;
 use crate::settling::settle_regularly;
@@ -93,7 +93,11 @@ async fn serve_on(
     stopped: impl Future<Output = &'static str>,
 ) -> anyhow::Result<()> {
     let partitions = Arc::new(Partitions::default());
-    let ingest_pool = store.separate_pool(config.ingest_writers + 1, config.write_timeout)?;
+    let ingest_pool = store.separate_pool(
+        config.ingest_writers + 1,
+        config.write_timeout,
+        Planner::LooksUp,
+    )?;
     let (queue, writers) = IngestQueue::start(&ingest_pool, &partitions, config.ingest_writers);
     let backend = Data::new(Backend {
         pool: store.pool.clone(),
@@ -110,7 +114,7 @@ async fn serve_on(
     let statistics_pool = ingest_pool.clone();
     let statistics = tokio::spawn(async move { analyze_new_tables(&statistics_pool).await });
     let metrics = tokio::spawn(telemetry::look_after(backend.metrics.clone()));
-    let settling_pool = store.separate_pool(1, config.write_timeout)?;
+    let settling_pool = store.separate_pool(1, config.write_timeout, Planner::Default)?;
     let rules = Arc::clone(&config.rules);
     let settling = tokio::spawn(settle_regularly(
         settling_pool.clone(),

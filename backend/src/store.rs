@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::{DatabaseChoice, StoreConfig};
-use crate::database::{DatabaseUrl, Pool, migrate, pool};
+use crate::database::{DatabaseUrl, Planner, Pool, migrate, pool};
 use crate::private_postgres::{Durability, PrivatePostgres, StopMode};
 
 pub(crate) struct Store {
@@ -32,7 +32,12 @@ impl Store {
                 (DatabaseUrl::parse(&server.url("postgres"))?, Some(server))
             }
         };
-        let pool = pool(&url, connections, config.statement_timeout)?;
+        let pool = pool(
+            &url,
+            connections,
+            config.statement_timeout,
+            Planner::Default,
+        )?;
         let store = Self { pool, url, private };
         if wanted == Migrate::Yes || store.private.is_some() {
             match migrate(&store.pool).await {
@@ -55,8 +60,9 @@ impl Store {
         &self,
         connections: usize,
         statement_timeout: Duration,
+        planner: Planner,
     ) -> anyhow::Result<Pool> {
-        Ok(pool(&self.url, connections, statement_timeout)?)
+        Ok(pool(&self.url, connections, statement_timeout, planner)?)
     }
 
     /// Closes the connections and stops a private server that this command started.

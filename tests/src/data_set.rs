@@ -60,6 +60,10 @@ impl DataSet {
         if let Ok(style) = ProgressStyle::with_template("  {msg:12} {bar:40} {percent}% {eta}") {
             progress.set_style(style);
         }
+        // Everything is joined whole. A plan that looks rows up one by one, made before the tables
+        // are analysed, would take hours.
+        let session = "set enable_nestloop = off; set work_mem = '256MB'; set jit = off";
+        client.batch_execute(session).await?;
         client.batch_execute(&self.preparation(tenant)).await?;
         let index = "select pg_get_indexdef('events_of_contact'::regclass)";
         let index: String = client.query_one(index, &[]).await?.get(0);
@@ -73,12 +77,14 @@ impl DataSet {
         client
             .batch_execute(&index.replacen(" ON ONLY ", " ON ", 1))
             .await?;
+        client.batch_execute("analyze events").await?;
         progress.set_message("sends");
         client.batch_execute(&self.send_rows()).await?;
         progress.inc(self.sends);
         progress.set_message("contacts");
         client.batch_execute(&self.contact_rows()).await?;
         progress.inc(self.contacts);
+        client.batch_execute("analyze sends").await?;
         progress.set_message("rollups");
         client.batch_execute(ROLLUPS).await?;
         client.batch_execute(LINK_ROLLUPS).await?;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::output::Output;
 use crate::config::{DatabaseChoice, StoreConfig};
-use crate::database::{migrate, pool};
+use crate::database::{Planner, migrate, pool};
 use crate::store::{Migrate, Store};
 
 #[derive(Serialize)]
@@ -14,7 +14,9 @@ struct Applied {
 
 pub(super) async fn run(config: StoreConfig, output: Output) -> anyhow::Result<()> {
     let applied = match &config.database {
-        DatabaseChoice::Url(url) => migrate(&pool(url, 2, config.statement_timeout)?).await?,
+        DatabaseChoice::Url(url) => {
+            migrate(&pool(url, 2, config.statement_timeout, Planner::Default)?).await?
+        }
         // Opening a private server migrates it.
         DatabaseChoice::Private(_) => {
             Store::open(&config, 2, Migrate::No).await?.close().await?;

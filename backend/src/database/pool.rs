@@ -21,6 +21,20 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// A transaction that stands still holds its locks no longer than this many statements may take.
 const IDLE_STATEMENTS: u32 = 2;
 
+/// How a connection's statements are planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Planner {
+    /// As the server thinks best.
+    Default,
+    /// Rows that a parameter names are looked up one by one by their key, in the parameter's order,
+    /// whatever the statistics say. That is the order in which they are locked, and the plan is
+    /// made once.
+    LooksUp,
+}
+
+const LOOKING_UP: &str = " -c plan_cache_mode=force_generic_plan -c jit=off -c enable_hashjoin=off \
+     -c enable_mergejoin=off -c enable_seqscan=off -c enable_bitmapscan=off -c enable_material=off";
+
 /// Why there is no answer from the database.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DatabaseError {
@@ -109,6 +123,7 @@ pub(crate) fn pool(
     url: &DatabaseUrl,
     size: usize,
     statement_timeout: Duration,
+    planner: Planner,
 ) -> Result<Pool, DatabaseError> {
     let mut config = url.config.clone();
     let idle_timeout = statement_timeout * IDLE_STATEMENTS;
@@ -117,6 +132,9 @@ pub(crate) fn pool(
         statement_timeout.as_millis(),
         idle_timeout.as_millis()
     );
+    if planner == Planner::LooksUp {
+        options.push_str(LOOKING_UP);
+    }
     // What the URL says comes last and so goes before.
     if let Some(own) = config.get_options() {
         options = format!("{options} {own}");

@@ -30,13 +30,14 @@ pub(super) enum Fate {
     Erased,
 }
 
-/// How events are inserted.
+/// How a group is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Fast, and fails if one of them is known.
-    Copy,
-    /// Leaves out those that are known.
-    Insert,
+    /// Copied and counted at once, which is fast. Comes to nothing if an event of the group is known
+    /// or a contact is not.
+    Plain,
+    /// Leaves out events that are known and makes contacts that are not.
+    Careful,
 }
 
 /// Whether a copy met an event that is known.
@@ -70,8 +71,8 @@ pub(super) async fn insert(
         .map(|((_, event), _)| event)
         .collect();
     match way {
-        Way::Copy => copy(tx, &kept).await?,
-        Way::Insert => {
+        Way::Plain => copy(tx, &kept).await?,
+        Way::Careful => {
             let new = insert_missing(tx, &kept).await?;
             for ((_, event), fate) in events.iter().zip(&mut fates) {
                 if *fate == Fate::New && !new.contains(&(key(event.tenant), event.id.uuid())) {

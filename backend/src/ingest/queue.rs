@@ -11,7 +11,8 @@ use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::group::Group;
-use super::insertion::{Way, is_repeat};
+use super::insertion::Way;
+use super::store::Written;
 use super::{EdgeEvent, store};
 use crate::clock;
 use crate::database::{DatabaseError, Partitions, Pool, leave_server};
@@ -125,8 +126,7 @@ async fn write_groups(
     pool: Pool,
     partitions: Arc<Partitions>,
 ) {
-    // What was repeated is likely to go on being repeated: a journal is replayed, an edge sends again.
-    let mut way = Way::Copy;
+    let mut way = Way::Plain;
     loop {
         let group = {
             let mut receiver = receiver.lock().await;
@@ -157,26 +157,22 @@ async fn write_group(mut jobs: Vec<Job>, way: Way, pool: &Pool, partitions: &Par
     metrics::histogram!("kraiter_ingest_group_events").record(group.len() as f64);
     let start = std::time::Instant::now();
     match write_with_retries(&group, way, pool, partitions).await {
-        Ok(outcomes) => {
+        Ok((outcomes, next)) => {
             metrics::histogram!("kraiter_ingest_commit_seconds")
                 .record(start.elapsed().as_secs_f64());
             record_lags(&group);
-            let repeated = outcomes.iter().any(|outcome| outcome.duplicates > 0);
             for (job, outcome) in jobs.into_iter().zip(outcomes) {
                 job.answer(Some(outcome));
             }
-            return match repeated {
-                true => Way::Insert,
-                false => Way::Copy,
-            };
+            return next;
         }
         // Something in it cannot be stored: the batches it came with are tried one by one, so that
         // only the one at fault stays behind.
         Err(error) if !error.is_transient() && jobs.len() > 1 => {
             tracing::error!(%error, events = group.len(), "a group of events cannot be stored together");
             for (job, batch) in jobs.into_iter().zip(group.into_batches()) {
-                match write_with_retries(&batch, Way::Insert, pool, partitions).await {
-                    Ok(outcomes) => job.answer(outcomes.first().copied()),
+                match write_with_retries(&batch, Way::Careful, pool, partitions).await {
+                    Ok((outcomes, _)) => job.answer(outcomes.first().copied()),
                     Err(error) => job.answer_failure(&error, batch.len()),
                 }
             }
@@ -217,11 +213,12 @@ async fn write_with_retries(
     mut way: Way,
     pool: &Pool,
     partitions: &Partitions,
-) -> Result<Vec<Outcome>, DatabaseError> {
+) -> Result<(Vec<Outcome>, Way), DatabaseError> {
     let mut attempt = 1;
     loop {
         match store::write(group, way, pool, partitions).await {
-            Err(error) if way == Way::Copy && is_repeat(&error) => way = Way::Insert,
+            Ok(Written::Done(outcomes, next)) => return Ok((outcomes, next)),
+            Ok(Written::NotPlain) => way = Way::Careful,
             Err(error) if error.is_transient() && attempt < ATTEMPTS => {
                 if error.is_read_only() {
                     leave_server(pool);
@@ -231,7 +228,7 @@ async fn write_with_retries(
                 tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
                 attempt += 1;
             }
-            result => return result,
+            Err(error) => return Err(error),
         }
     }
 }

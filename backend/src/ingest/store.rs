@@ -22,13 +22,21 @@ use crate::events::EventType;
 use crate::rollups::{self, Changes, First, Of, Tally, Whose};
 use crate::tenants::store::key;
 
-/// Stores what is new of the group and counts it. Returns one outcome for each request.
+/// What came of an attempt to write a group.
+pub(super) enum Written {
+    /// One outcome for each request, and the way in which a group like this is best written.
+    Done(Vec<Outcome>, Way),
+    /// Nothing: [`Way::Plain`] met an event that is known or a contact that is not.
+    NotPlain,
+}
+
+/// Stores what is new of the group and counts it.
 pub(super) async fn write(
     group: &Group,
     way: Way,
     pool: &Pool,
     partitions: &Partitions,
-) -> Result<Vec<Outcome>, DatabaseError> {
+) -> Result<Written, DatabaseError> {
     let times = group.events.iter();
     let times = times.map(|(_, event)| Timestamp(event.id.time()));
     partitions.ensure(pool, times).await?;
@@ -38,9 +46,16 @@ pub(super) async fn write(
         .prepare_cached("select pg_advisory_xact_lock_shared($1)")
         .await?;
     tx.execute(&statement, &[&locks::ERASURE]).await?;
-    let mut fates = insertion::insert(&tx, &group.events, way).await?;
+    let mut fates = match insertion::insert(&tx, &group.events, way).await {
+        Err(error) if way == Way::Plain && insertion::is_repeat(&error) => {
+            return Ok(Written::NotPlain);
+        }
+        fates => fates?,
+    };
     let mut contacts = deltas::of_contacts(new_ones(group, &fates));
-    if !lock_contacts(&tx, &contacts).await? {
+    let mut strangers = false;
+    if way == Way::Careful && !lock_contacts(&tx, &contacts).await? {
+        strangers = true;
         take_in_strangers(&tx, group, &mut fates, &contacts).await?;
         contacts = deltas::of_contacts(new_ones(group, &fates));
         // Also those that another writer made meanwhile.
@@ -50,7 +65,9 @@ pub(super) async fn write(
             ));
         }
     }
-    add_to_contacts(&tx, &contacts).await?;
+    if !add_to_contacts(&tx, &contacts).await? {
+        return Ok(Written::NotPlain);
+    }
     let sends = deltas::of_sends(new_ones(group, &fates));
     let all: Vec<Numbered<'_, '_>> = numbered(&sends).collect();
     let mut rows = add_to_sends(&tx, &all).await?;
@@ -64,7 +81,13 @@ pub(super) async fn write(
     }
     rollups::store::add(&tx, &changes(group, &fates, &sends, &rows)).await?;
     tx.commit().await?;
-    Ok(outcomes(group, &fates))
+    let known = fates.contains(&Fate::Known);
+    // What was repeated, or strange, is likely to go on so: a journal is replayed, an edge sends again.
+    let next = match known || strangers {
+        true => Way::Careful,
+        false => Way::Plain,
+    };
+    Ok(Written::Done(outcomes(group, &fates), next))
 }
 
 fn new_ones<'g>(group: &'g Group, fates: &[Fate]) -> impl Iterator<Item = &'g EdgeEvent> {
@@ -95,6 +118,10 @@ fn outcomes(group: &Group, fates: &[Fate]) -> Vec<Outcome> {
     outcomes
 }
 
+/// Sets that are unnested side by side are read as they come; as several arguments of one `unnest` each of
+/// them would be written down first.
+///
+/// Rows are locked in the order of the arrays: the writers' connections look them up one by one.
 const UPDATE_CONTACTS: &str = "\
      update contacts c set \
        emails_opened_count = c.emails_opened_count + d.opens, \
@@ -108,14 +135,16 @@ const UPDATE_CONTACTS: &str = "\
        last_email_human_opened_at = greatest(c.last_email_human_opened_at, d.last_human_open), \
        last_email_human_clicked_at = greatest(c.last_email_human_clicked_at, d.last_human_click), \
        unsubscribed_at = least(c.unsubscribed_at, d.unsubscribed) \
-     from unnest($1::int[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[], \
-       $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::bigint[], $10::bigint[], \
-       $11::bigint[], $12::timestamptz[], $13::timestamptz[]) \
-       as d (tenant_id, id, opens, clicks, last_open, last_click, unsubscribed, human_opens, \
-         human_clicks, machine_opens, machine_clicks, last_human_open, last_human_click) \
+     from (select unnest($1::int[]) as tenant_id, unnest($2::uuid[]) as id, \
+       unnest($3::bigint[]) as opens, unnest($4::bigint[]) as clicks, \
+       unnest($5::timestamptz[]) as last_open, unnest($6::timestamptz[]) as last_click, \
+       unnest($7::timestamptz[]) as unsubscribed, unnest($8::bigint[]) as human_opens, \
+       unnest($9::bigint[]) as human_clicks, unnest($10::bigint[]) as machine_opens, \
+       unnest($11::bigint[]) as machine_clicks, unnest($12::timestamptz[]) as last_human_open, \
+       unnest($13::timestamptz[]) as last_human_click) d \
      where c.tenant_id = d.tenant_id and c.id = d.id";
 
-/// The update alone would lock in the order of whatever join the planner takes.
+/// For groups that hold strangers: who is there is known, and locked, before anything is counted.
 const LOCK_CONTACTS: &str = "\
      select count(*) from (select 1 from contacts c \
        where (c.tenant_id, c.id) in (select * from unnest($1::int[], $2::uuid[])) \
@@ -142,13 +171,13 @@ fn keys(contacts: &[ContactDelta]) -> (Vec<i32>, Vec<Uuid>) {
         .unzip()
 }
 
-/// Counts on contacts that are locked.
+/// Counts on the contacts that are there. Whether all of them are.
 async fn add_to_contacts(
     tx: &Transaction<'_>,
     contacts: &[ContactDelta],
-) -> Result<(), DatabaseError> {
+) -> Result<bool, DatabaseError> {
     if contacts.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     let (tenants, ids) = keys(contacts);
     let statement = tx.prepare_cached(UPDATE_CONTACTS).await?;
@@ -170,8 +199,8 @@ async fn add_to_contacts(
         &times(|delta| delta.opens.last_human),
         &times(|delta| delta.clicks.last_human),
     ];
-    tx.execute(&statement, &values).await?;
-    Ok(())
+    let counted = tx.execute(&statement, &values).await?;
+    Ok(usize::try_from(counted) == Ok(contacts.len()))
 }
 
 /// Makes the contacts that are not there, and takes back the events of those that were erased.
@@ -211,7 +240,7 @@ async fn take_in_strangers(
 /// an open part of it, and only the send knows whether an event came too soon.
 ///
 /// What was until now is read as it was when the statement began. That is right because whoever
-/// changes a send holds the lock of its contact's row, and the statement before this one has taken
+/// changes a send holds the lock of its contact's row, and a statement before this one has taken
 /// it.
 const UPDATE_SENDS: &str = "\
      with counted as ( \
@@ -227,12 +256,13 @@ const UPDATE_SENDS: &str = "\
          human_clicked_at = least(s.human_clicked_at, d.human_clicked_at), \
          machine_opens_count = s.machine_opens_count + d.machine_opens, \
          machine_clicks_count = s.machine_clicks_count + d.machine_clicks \
-       from unnest($1::bigint[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], \
-         $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::bigint[], $10::bigint[], \
-         $11::timestamptz[], $12::timestamptz[], $13::bigint[], $14::bigint[]) \
-         as d (number, tenant_id, id, opens, clicks, opened_at, clicked_at, unsubscribed_at, \
-           human_opens, human_clicks, human_opened_at, human_clicked_at, machine_opens, \
-           machine_clicks) \
+       from (select unnest($1::bigint[]) as number, unnest($2::int[]) as tenant_id, \
+         unnest($3::text[]) as id, unnest($4::bigint[]) as opens, unnest($5::bigint[]) as clicks, \
+         unnest($6::timestamptz[]) as opened_at, unnest($7::timestamptz[]) as clicked_at, \
+         unnest($8::timestamptz[]) as unsubscribed_at, unnest($9::bigint[]) as human_opens, \
+         unnest($10::bigint[]) as human_clicks, unnest($11::timestamptz[]) as human_opened_at, \
+         unnest($12::timestamptz[]) as human_clicked_at, unnest($13::bigint[]) as machine_opens, \
+         unnest($14::bigint[]) as machine_clicks) d \
        where s.tenant_id = d.tenant_id and s.id = d.id \
        returning d.number, s.campaign, s.opens_count, s.clicks_count, s.human_opens_count, \
          s.human_clicks_count, \

@@ -59,6 +59,16 @@ pub(super) async fn start(
     start_once(cluster, binaries, durability).await
 }
 
+/// An eighth of the machine's memory: the server shares it with everything else that is tried here.
+fn shared_buffers_mb() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| {
+        let kilobytes = line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?;
+        kilobytes.trim().parse::<u64>().ok()
+    });
+    (total.unwrap_or(0) / 1024 / 8).clamp(128, 4096)
+}
+
 async fn start_once(
     cluster: &Cluster,
     binaries: &Binaries,
@@ -87,7 +97,17 @@ async fn start_once(
         .stderr(log_err)
         // Its own group: Ctrl-C is for us, and we stop the server once all is written.
         .process_group(0);
-    if durability == Durability::None {
+    if durability == Durability::Full {
+        for setting in [
+            format!("shared_buffers={}MB", shared_buffers_mb()),
+            // Each page that changes is written to the log in full once after a checkpoint: rare
+            // checkpoints make counting, which changes pages at random, much cheaper.
+            "max_wal_size=4GB".to_owned(),
+            "checkpoint_timeout=15min".to_owned(),
+        ] {
+            command.args(["-c", &setting]);
+        }
+    } else {
         for setting in [
             "fsync=off",
             "synchronous_commit=off",

@@ -1,7 +1,7 @@
 //! Edges that deliver: batches written and signed beforehand, posted over connections that stay.
 
 use std::io::{BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,6 +16,8 @@ use kraiter_wire::{
 /// What an edge sends at a time.
 pub(super) const BATCH: usize = 500;
 pub(super) const CONNECTIONS: usize = 48;
+/// 11.0.0.0, so that the addresses after it are ordinary ones.
+const FIRST_ADDRESS: u32 = 11 << 24;
 
 #[expect(
     clippy::disallowed_methods,
@@ -39,6 +41,7 @@ pub(super) struct Pen {
     secret: String,
     ids: EventIdGenerator,
     sends: std::vec::IntoIter<Sent>,
+    addresses: u32,
 }
 
 fn failed(what: &str) -> Trouble {
@@ -61,6 +64,7 @@ impl Pen {
             secret: backend.ingest_secret()?,
             ids: EventIdGenerator::new([7; 16]),
             sends: sends.into_iter(),
+            addresses: 0,
         })
     }
 
@@ -112,7 +116,9 @@ impl Pen {
              Chrome/{}.0.0.0 Safari/537.36",
             100 + number % 40
         );
-        let address = format!("198.51.{}.{}", number / 250 % 250, number % 250);
+        // Everyone has an address of their own: many recipients behind one would be a scanner.
+        self.addresses += 1;
+        let address = Ipv4Addr::from(FIRST_ADDRESS + self.addresses).to_string();
         let signals = SignalsWriter {
             ip: Some(&address),
             user_agent: Some(agent.as_bytes()),
