@@ -130,9 +130,9 @@ fn answers_of_postgres_cut_off_at_any_byte_lose_nothing_and_count_nothing_twice(
     let ingest = Ingest::of(&platform.stack);
     let mut pen = Pen::new(1);
     let (mut total, mut lost_answers) = (0, 0);
-    // Past the greeting, in steps that the answer to a commit cannot hide between, until all that
-    // Postgres says while it takes a batch fits in.
-    for bytes in (300..).step_by(15) {
+    // In steps that the answer to a commit cannot hide between, until all that Postgres says while it
+    // takes a batch fits in. That is little on a connection that has taken one before.
+    for bytes in (15..).step_by(15) {
         let batch = pen.opens(&mail.pixel(), 10);
         let faults = proxy.faults();
         proxy.set_fault(Fault::CutAnswerAfter(bytes));
