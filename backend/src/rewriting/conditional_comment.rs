@@ -64,7 +64,7 @@ pub(super) fn inside(html: &[u8], comment: Range<usize>) -> Option<Range<usize>>
     if !may_hold_href(shown) {
         return None;
     }
-    let closed = find_endif(shown).unwrap_or(shown.len());
+    let closed = find_endif(shown).unwrap_or_else(|| without_end(shown).len());
     Some(comment.start + opened..comment.start + opened + closed)
 }
 
@@ -86,6 +86,13 @@ fn comment_bytes(dashes: &memmem::Finder<'_>, text: &[u8]) -> Option<usize> {
 
 pub(super) fn may_hold_href(text: &[u8]) -> bool {
     any_case::may_hold(text, differs_from_href)
+}
+
+/// Without what closes the comment: a link whose last bytes these are would take them along.
+fn without_end(shown: &[u8]) -> &[u8] {
+    let ends: [&[u8]; 2] = [b"-->", b"--!>"];
+    let cut = ends.iter().find_map(|end| shown.strip_suffix(*end));
+    cut.unwrap_or(shown)
 }
 
 /// Where the last `<![endif]` of `text` starts.
@@ -144,7 +151,8 @@ mod tests {
             shown("<!--[if mso]><a href=x><![endif]-->"),
             Some("<a href=x>")
         );
-        assert_eq!(shown("<!--[if mso]><a href=x>-->"), Some("<a href=x>-->"));
+        assert_eq!(shown("<!--[if mso]><a href=x>-->"), Some("<a href=x>"));
+        assert_eq!(shown("<!--[if]><a href=//-->"), Some("<a href=//"));
         assert_eq!(shown("<!--[if !mso]><!-->"), None);
         assert_eq!(shown("<!-- <a href=x> -->"), None);
     }
