@@ -10,6 +10,7 @@
 )]
 
 mod api_keys;
+mod audit;
 mod backend;
 mod blocks;
 mod campaigns;
@@ -20,6 +21,7 @@ mod config;
 mod contacts;
 mod dashboard;
 mod database;
+mod erasure;
 mod events;
 mod health;
 mod http;

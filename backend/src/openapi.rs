@@ -38,6 +38,7 @@ use crate::http::{ErrorCode, Problem};
         crate::campaigns::http::get_campaign,
         crate::tenants::http::get_settings,
         crate::tenants::http::patch_settings,
+        crate::audit::http::get_audit,
         crate::blocks::http::get_blocks,
         crate::blocks::http::put_block,
         crate::blocks::http::delete_block,

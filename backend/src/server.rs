@@ -18,7 +18,7 @@ use crate::settling::settle_regularly;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
 use crate::{
-    blocks, campaigns, clock, contacts, dashboard, events, health, ingest, mails, openapi,
+    audit, blocks, campaigns, clock, contacts, dashboard, events, health, ingest, mails, openapi,
     segments, sends, stats, telemetry, tenants,
 };
 
@@ -50,6 +50,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(campaigns::http::get_campaign)
         .service(tenants::http::get_settings)
         .service(tenants::http::patch_settings)
+        .service(audit::http::get_audit)
         .service(blocks::http::get_blocks)
         .service(blocks::http::put_block)
         .service(blocks::http::delete_block)

@@ -9,7 +9,8 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use kraiter_wire::TenantId;
 
-use super::{Credential, Scope, store};
+use super::{Credential, KeyName, Scope, store};
+use crate::audit::Actor;
 use crate::backend::Backend;
 use crate::database::connect;
 use crate::http::{ErrorCode, Problem};
@@ -18,7 +19,15 @@ use crate::http::{ErrorCode, Problem};
 /// these in its signature cannot reach any tenant's data.
 pub(crate) struct Caller<S> {
     pub(crate) tenant: TenantId,
+    key: KeyName,
     scope: PhantomData<S>,
+}
+
+impl<S> Caller<S> {
+    /// Who did it, for the audit log.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::ApiKey(self.key)
+    }
 }
 
 /// A scope that a handler's signature can ask for.
@@ -49,9 +58,11 @@ impl<S: RequiredScope + 'static> FromRequest for Caller<S> {
         Box::pin(async move {
             let backend =
                 backend.ok_or_else(|| Problem::internal("no backend in the application"))?;
-            let tenant = authorize(&backend, &credential?, S::SCOPE).await?;
+            let credential = credential?;
+            let tenant = authorize(&backend, &credential, S::SCOPE).await?;
             Ok(Self {
                 tenant,
+                key: credential.id,
                 scope: PhantomData,
             })
         })

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::store::{Place, Put, Scope};
 use super::{Block, Reason, SetBy, Target, store};
 use crate::api_keys::{Admin, Caller};
+use crate::audit;
 use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
@@ -169,9 +170,14 @@ pub(crate) async fn put_block(
     let mut client = connect(&backend.pool).await?;
     let tx = client.transaction().await?;
     let (scope, reason) = (Scope::One(caller.tenant), request.reason.as_ref());
-    let put = store::put(&tx, scope, SetBy::Tenant, &target, reason, clock::now()).await?;
+    let now = clock::now();
+    let put = store::put(&tx, scope, SetBy::Tenant, &target, reason, now).await?;
     let put = put
         .map_err(|error| Problem::new(ErrorCode::TooManyBlocks, format!("{}.", capital(error))))?;
+    if matches!(put, Put::Made(_)) {
+        let entry = target.audited(Some(caller.tenant), caller.actor(), true);
+        audit::store::write(&tx, &entry, now).await?;
+    }
     tx.commit().await?;
     backend.policy.refresh().await;
     Ok(match put {
@@ -219,15 +225,19 @@ pub(crate) async fn delete_block(
     let target = query.kind.target(&query.value).map_err(|error| {
         Problem::new(ErrorCode::InvalidParameter, format!("{error}.")).about("value")
     })?;
-    let client = connect(&backend.pool).await?;
+    let mut client = connect(&backend.pool).await?;
+    let tx = client.transaction().await?;
     let scope = Scope::One(caller.tenant);
-    if store::remove(&client, scope, SetBy::Tenant, &target).await? {
+    if store::remove(&tx, scope, SetBy::Tenant, &target).await? {
+        let entry = target.audited(Some(caller.tenant), caller.actor(), false);
+        audit::store::write(&tx, &entry, clock::now()).await?;
+        tx.commit().await?;
         backend.policy.refresh().await;
         return Ok(HttpResponse::NoContent().finish());
     }
     let (kind, value) = (target.kind(), target.value());
     Err(
-        match store::exists(&client, scope, SetBy::Operator, &target).await? {
+        match store::exists(&tx, scope, SetBy::Operator, &target).await? {
             true => Problem::new(
                 ErrorCode::OperatorBlock,
                 format!(

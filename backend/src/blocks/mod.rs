@@ -8,9 +8,10 @@ pub(crate) mod store;
 use std::fmt;
 use std::str::FromStr;
 
-use kraiter_wire::SendId;
+use kraiter_wire::{SendId, TenantId};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{Action, Actor, Entry};
 use crate::clock::Timestamp;
 
 /// What is blocked.
@@ -29,6 +30,21 @@ impl Target {
             Self::Tenant => "",
             Self::Send(id) => id.as_str(),
             Self::Host(host) => host.as_str(),
+        }
+    }
+
+    /// What the audit log says of a change; the reason stays out of it, it is free text.
+    pub(crate) fn audited(&self, tenant: Option<TenantId>, actor: Actor, set: bool) -> Entry {
+        let action = match set {
+            true => Action::BlockSet,
+            false => Action::BlockLifted,
+        };
+        let entry = Entry::new(tenant, actor, action);
+        match self {
+            Self::Tenant => entry.about("tenant"),
+            Self::Send(_) | Self::Host(_) => {
+                entry.about(format_args!("{}:{}", self.kind(), self.value()))
+            }
         }
     }
 

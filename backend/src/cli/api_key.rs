@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::output::{Output, table};
 use super::tenant;
 use crate::api_keys::{ApiKey, Credential, KeyName, Scope, store};
+use crate::audit::{self, Action, Actor, Entry};
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
 use crate::random;
@@ -84,8 +85,14 @@ pub(super) async fn run(
             scopes.sort();
             scopes.dedup();
             let credential = Credential::new(tenant.id, KeyName(random::uuid_v7(now)));
-            let client = connect(&store.pool).await?;
-            store::create(&**client, &credential, &name, &scopes, now).await?;
+            let mut client = connect(&store.pool).await?;
+            let tx = client.transaction().await?;
+            store::create(&*tx, &credential, &name, &scopes, now).await?;
+            let entry = Entry::new(tenant.id, Actor::Operator, Action::ApiKeyCreated)
+                .about(credential.id)
+                .with(serde_json::json!({"scopes": scopes}));
+            audit::store::write(&tx, &entry, now).await?;
+            tx.commit().await?;
             let key = ApiKey {
                 id: credential.id,
                 name,
@@ -118,8 +125,9 @@ pub(super) async fn run(
         }
         ApiKeyCommand::Revoke { tenant, id } => {
             let tenant = tenant::find(store, &tenant).await?;
-            let client = connect(&store.pool).await?;
-            let key = store::revoke(&**client, tenant.id, id, now)
+            let mut client = connect(&store.pool).await?;
+            let tx = client.transaction().await?;
+            let key = store::revoke(&*tx, tenant.id, id, now)
                 .await?
                 .with_context(|| {
                     format!(
@@ -127,6 +135,12 @@ pub(super) async fn run(
                         tenant.name
                     )
                 })?;
+            // Revoking twice changes nothing.
+            if key.revoked_at == Some(now) {
+                let entry = Entry::new(tenant.id, Actor::Operator, Action::ApiKeyRevoked).about(id);
+                audit::store::write(&tx, &entry, now).await?;
+            }
+            tx.commit().await?;
             output.show(&KeyView::new(&key, None), || format!("Revoked {id}."))
         }
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::output::{Output, table};
 use super::tenant;
+use crate::audit::{self, Actor};
 use crate::blocks::store::{self, Put, Scope};
 use crate::blocks::{Block, HostName, Reason, SetBy, Target};
 use crate::clock::{self, Timestamp};
@@ -128,17 +129,25 @@ async fn change(
         Target::Host(host) => format!("host {host} for {whose}"),
     };
     let mut client = connect(&store.pool).await?;
+    let tx = client.transaction().await?;
+    let now = clock::now();
+    let whom = tenant.map(|tenant| tenant.id);
     if how.remove {
-        if !store::remove(&client, scope, SetBy::Operator, target).await? {
+        if !store::remove(&tx, scope, SetBy::Operator, target).await? {
             bail!("the operator has not blocked {what}; kraiter block list shows all blocks");
         }
+        let entry = target.audited(whom, Actor::Operator, false);
+        audit::store::write(&tx, &entry, now).await?;
+        tx.commit().await?;
         let removed = serde_json::json!({"removed": true});
         return output.show(&removed, || format!("Unblocked {what}."));
     }
-    let tx = client.transaction().await?;
     let reason = how.reason.as_ref();
-    let now = clock::now();
     let put = store::put(&tx, scope, SetBy::Operator, target, reason, now).await??;
+    if matches!(put, Put::Made(_)) {
+        let entry = target.audited(whom, Actor::Operator, true);
+        audit::store::write(&tx, &entry, now).await?;
+    }
     tx.commit().await?;
     let (block, message) = match &put {
         Put::Made(block) => (block, format!("Blocked {what}.")),

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::output::{Output, table};
+use crate::audit::{self, Action, Actor, Entry};
 use crate::clock;
 use crate::database::connect;
 use crate::store::Store;
@@ -63,14 +64,20 @@ pub(super) async fn run(
             tracking_origin,
         } => {
             let now = clock::now();
-            match tenants::store::create(&mut **client, &name, &tracking_origin, now).await? {
-                Ok(tenant) => output.show(&TenantView::from(&tenant), || {
+            let mut tx = client.transaction().await?;
+            match tenants::store::create(&mut *tx, &name, &tracking_origin, now).await? {
+                Ok(tenant) => {
+                    let entry = Entry::new(tenant.id, Actor::Operator, Action::TenantCreated);
+                    audit::store::write(&tx, &entry, now).await?;
+                    tx.commit().await?;
+                    output.show(&TenantView::from(&tenant), || {
                     format!(
                         "Made tenant {name} with id {}. Make it an API key: kraiter api-key create \
                          --tenant {name} --scopes render,read",
                         tenant.id
                     )
-                }),
+                })
+                }
                 Err(taken) => bail!("there is a tenant {name} already, with id {}", taken.id),
             }
         }

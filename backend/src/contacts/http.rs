@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Consent, Contact, ContactRef, store};
 use crate::api_keys::{Admin, Caller, Read};
+use crate::audit::{self, Action, Entry};
 use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::{Client, connect};
+use crate::erasure;
 use crate::events::http::EventView;
 use crate::events::{self, EventFilter};
 use crate::http::problem::ProblemDocument;
@@ -86,7 +88,7 @@ pub(crate) async fn find(
     found.ok_or_else(|| unknown(text))
 }
 
-fn unknown(text: &str) -> Problem {
+pub(crate) fn unknown(text: &str) -> Problem {
     Problem::new(
         ErrorCode::UnknownContact,
         format!("No contact {text}. A contact exists once a mail to it was registered."),
@@ -181,7 +183,7 @@ pub(crate) async fn put_consent(
     body: Body,
 ) -> Result<Answer<ContactView>, Problem> {
     body.nothing().await?;
-    set_consent(&backend, caller.tenant, &path, Consent::Given).await
+    set_consent(&backend, &caller, &path, Consent::Given).await
 }
 
 /// Notes that a contact withdraws its consent: further mail is returned untracked, and opens and
@@ -203,23 +205,35 @@ pub(crate) async fn delete_consent(
     caller: Caller<Admin>,
     path: Path<String>,
 ) -> Result<Answer<ContactView>, Problem> {
-    set_consent(&backend, caller.tenant, &path, Consent::Withdrawn).await
+    set_consent(&backend, &caller, &path, Consent::Withdrawn).await
 }
 
 async fn set_consent(
     backend: &Backend,
-    tenant: TenantId,
+    caller: &Caller<Admin>,
     text: &str,
     consent: Consent,
 ) -> Result<Answer<ContactView>, Problem> {
+    let (tenant, now) = (caller.tenant, clock::now());
     let contact = parse(text)?;
     let mut client = connect(&backend.pool).await?;
     let tx = client.transaction().await?;
     let wanted = [&contact];
-    let (found, _) = store::find_or_create_all(&tx, tenant, &wanted, clock::now()).await?;
-    let id = found.get(&contact).map(|contact| contact.id);
-    let id = id.ok_or_else(|| unknown(text))?;
+    let (found, _) = store::find_or_create_all(&tx, tenant, &wanted, now).await?;
+    let found = found.get(&contact).ok_or_else(|| unknown(text))?;
+    let (id, before) = (found.id, found.consent);
     let contact = store::set_consent(&tx, tenant, id, consent).await?;
+    let contact = contact.ok_or_else(|| unknown(text))?;
+    // Said again, it changes nothing.
+    if before != Some(consent) {
+        let action = match consent {
+            Consent::Given => Action::ConsentGiven,
+            Consent::Withdrawn => Action::ConsentWithdrawn,
+        };
+        let hash = erasure::store::hash(&tx, tenant, id).await?;
+        let entry = Entry::new(tenant, caller.actor(), action).about(hash);
+        audit::store::write(&tx, &entry, now).await?;
+    }
     tx.commit().await?;
-    Ok(Answer(contact.ok_or_else(|| unknown(text))?.into()))
+    Ok(Answer(contact.into()))
 }

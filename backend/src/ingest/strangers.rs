@@ -4,13 +4,13 @@
 use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use kraiter_wire::ContactId;
 use uuid::Uuid;
 
 use super::deltas::{ContactDelta, SendDelta};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
+use crate::erasure::ErasureKey;
 
 /// Those of these contacts that have no row.
 pub(super) async fn missing(
@@ -39,12 +39,15 @@ pub(super) async fn erased(
                where id = any($1) and erasure_key is not null";
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx.query(&statement, &[&tenants]).await?;
-    let keys: HashMap<i32, &[u8]> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let hashes: HashMap<(i32, Vec<u8>), Uuid> = contacts
+    let keys: HashMap<i32, ErasureKey> = rows
+        .iter()
+        .filter_map(|row| Some((row.get(0), ErasureKey::from_slice(row.get(1))?)))
+        .collect();
+    let hashes: HashMap<(i32, [u8; 32]), Uuid> = contacts
         .iter()
         .filter_map(|(tenant, contact)| {
-            let hash = hash_of(keys.get(tenant)?, *contact)?;
-            Some(((*tenant, hash), *contact))
+            let hash = keys.get(tenant)?.hash(ContactId::from_uuid(*contact))?;
+            Some(((*tenant, hash.0), *contact))
         })
         .collect();
     if hashes.is_empty() {
@@ -61,17 +64,11 @@ pub(super) async fn erased(
     let rows = tx.query(&statement, &[&tenants, &wanted]).await?;
     let found = rows.iter().filter_map(|row| {
         let tenant: i32 = row.get(0);
-        let contact = hashes.get(&(tenant, row.get(1)))?;
+        let hash: &[u8] = row.get(1);
+        let contact = hashes.get(&(tenant, hash.try_into().ok()?))?;
         Some((tenant, *contact))
     });
     Ok(found.collect())
-}
-
-/// What stands for a contact that was erased. `None` for a key that cannot be one.
-fn hash_of(key: &[u8], contact: Uuid) -> Option<Vec<u8>> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
-    mac.update(contact.as_bytes());
-    Some(mac.finalize().into_bytes().to_vec())
 }
 
 /// Placeholders without an address.

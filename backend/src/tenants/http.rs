@@ -3,11 +3,14 @@
 use actix_web::web::{Data, Json as Answer};
 use actix_web::{get, patch};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 
 use super::lines::LinesChange;
 use super::{AddressMode, Days, PathPrefix, Settings, TrackingOrigin, store};
 use crate::api_keys::{Admin, Caller};
+use crate::audit::{self, Action, Entry};
 use crate::backend::Backend;
+use crate::clock;
 use crate::database::connect;
 use crate::http::problem::ProblemDocument;
 use crate::http::{Body, Problem};
@@ -103,8 +106,50 @@ pub(crate) async fn patch_settings(
         .await?
         .ok_or_else(|| Problem::internal("an API key's tenant does not exist"))?;
     let settings = change.apply(&tenant.settings);
-    store::update_settings(&*tx, caller.tenant, &settings).await?;
+    if settings != tenant.settings {
+        store::update_settings(&*tx, caller.tenant, &settings).await?;
+        let entry = Entry::new(caller.tenant, caller.actor(), Action::SettingsChanged)
+            .with(differences(&tenant.settings, &settings).map_err(Problem::internal)?);
+        audit::store::write(&tx, &entry, clock::now()).await?;
+    }
     tx.commit().await?;
     backend.tenants.forget(caller.tenant);
     Ok(Answer(settings))
+}
+
+/// The settings that changed, each with what it was and what it is.
+fn differences(before: &Settings, after: &Settings) -> serde_json::Result<Value> {
+    let (before, after) = (serde_json::to_value(before)?, serde_json::to_value(after)?);
+    let fields = after.as_object().into_iter().flatten();
+    let changed = fields.filter_map(|(name, after)| {
+        let before = before.get(name)?;
+        (before != after).then(|| (name.clone(), json!({"from": before, "to": after})))
+    });
+    Ok(Value::Object(changed.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_settings_that_changed_are_written_down() {
+        let before = Settings {
+            tracking_origin: "https://t.example".parse().unwrap(),
+            tracking_path_prefix: "".parse().unwrap(),
+            tracking_enabled: true,
+            address_mode: AddressMode::Full,
+            retention_days: 30.try_into().unwrap(),
+            recording_max_age_days: None,
+            verdicts: Default::default(),
+        };
+        let after = Settings {
+            retention_days: 7.try_into().unwrap(),
+            recording_max_age_days: Some(3.try_into().unwrap()),
+            ..before.clone()
+        };
+        let expected = json!({"retentionDays": {"from": 30, "to": 7},
+            "recordingMaxAgeDays": {"from": null, "to": 3}});
+        assert_eq!(differences(&before, &after).unwrap(), expected);
+    }
 }

@@ -219,6 +219,11 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
                 json!({"trackingEnabled": false, "retentionDays": 1}),
             ),
         )],
+        "GET /audit" => vec![
+            (200, Request::get("/audit")),
+            (200, Request::get(format!("/audit?contact={id}"))),
+            (404, Request::get(format!("/audit?contact={EMAIL}"))),
+        ],
         "GET /blocks" => vec![(200, Request::get("/blocks"))],
         "PUT /blocks" => {
             let block = json!({"kind": "send", "value": SEND});

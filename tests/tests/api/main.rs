@@ -11,6 +11,7 @@
 )]
 
 mod answers;
+mod audit;
 mod bad_requests;
 mod batch;
 mod blocks;

@@ -1,0 +1,81 @@
+//! The audit log: what is written down, by whom, and that it names no person.
+
+use kraiter_tests::database;
+use kraiter_tests::http::Request;
+use serde_json::{Value, json};
+
+use crate::service::{Service, all, rewrite};
+
+const ADA: &str = "ada@example.com";
+
+/// A contact's id as Postgres prints it.
+fn uuid(contact: &str) -> String {
+    let id: kraiter_wire::ContactId = contact.parse().unwrap();
+    id.uuid().to_string()
+}
+
+#[test]
+fn the_audit_log_tells_what_was_done_and_of_nobody() {
+    let url = database::fresh().unwrap();
+    let service = Service::on("audit", &url);
+    let api = service.tenant("shop");
+    let other = service.tenant("other");
+    let mail = rewrite(&api, "snd-1", ADA);
+    let id = mail["contactId"].as_str().unwrap().to_owned();
+    let consent = |method: &str| {
+        let request = Request::new(method, format!("/contacts/{ADA}/consent"));
+        assert_eq!(api.send(request).unwrap().status, 200);
+    };
+    consent("DELETE");
+    consent("PUT");
+    consent("PUT");
+    api.write("PATCH", "/settings", &json!({"retentionDays": 30}))
+        .unwrap();
+    // What changes nothing is not written down.
+    api.write("PATCH", "/settings", &json!({"retentionDays": 30}))
+        .unwrap();
+    let block = json!({"kind": "host", "value": "evil.example", "reason": "Ada Lovelace told us"});
+    api.write("PUT", "/blocks", &block).unwrap();
+    let unblock = Request::new("DELETE", "/blocks?kind=host&value=evil.example");
+    assert_eq!(api.send(unblock).unwrap().status, 204);
+
+    let entries = all(&api, "/audit?");
+    let actions: Vec<&str> = entries
+        .iter()
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        actions,
+        [
+            "block.lifted",
+            "block.set",
+            "settings.changed",
+            "consent.given",
+            "consent.withdrawn",
+            "api_key.created",
+            "tenant.created",
+        ]
+    );
+    let text = Value::Array(entries.clone()).to_string().to_lowercase();
+    for personal in ["ada", "lovelace", &id.to_lowercase(), &uuid(&id)] {
+        assert!(!text.contains(personal), "{personal} in {text}");
+    }
+    assert_eq!(
+        entries[2]["detail"],
+        json!({"retentionDays": {"from": 400, "to": 30}})
+    );
+    assert_eq!(entries[6]["actor"], "operator");
+    assert_eq!(
+        entries[5]["subject"], entries[0]["actor"],
+        "the key that did it"
+    );
+    for ada in [id.as_str(), ADA] {
+        let of_ada = all(&api, &format!("/audit?contact={ada}"));
+        assert_eq!(of_ada, entries[3..5], "{ada}");
+    }
+    assert_eq!(all(&api, "/audit?action=block.set").len(), 1);
+    let wrong = api.get("/audit?action=block").unwrap();
+    assert_eq!(wrong.json()["code"], "invalid_parameter");
+    assert!(wrong.text().contains("block.set"), "{}", wrong.text());
+    assert_eq!(all(&other, "/audit?").len(), 2);
+}
