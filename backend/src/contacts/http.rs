@@ -218,6 +218,7 @@ async fn set_consent(
     let contact = parse(text)?;
     let mut client = connect(&backend.pool).await?;
     let tx = client.transaction().await?;
+    erasure::store::keep_erasures_out(&tx).await?;
     let wanted = [&contact];
     let (found, _) = store::find_or_create_all(&tx, tenant, &wanted, now).await?;
     let found = found.get(&contact).ok_or_else(|| unknown(text))?;

@@ -1,10 +1,11 @@
-//! What stands for a contact where the contact itself must not: a keyed hash of its id. Knows neither
-//! HTTP nor SQL.
+//! Erasure: a contact is removed with everything that is kept about it, for good. Knows neither HTTP
+//! nor SQL.
 //!
-//! It stays when a contact is erased, so that a journal that is replayed or an event that comes late
-//! does not bring the person back; and it stands in the audit log. Nobody can tell from it who that
-//! was.
+//! What stays is a keyed hash of the contact's id, so that a journal that is replayed or an event
+//! that comes late does not bring the person back. It stands in the audit log, too. Nobody can tell
+//! from it who that was.
 
+pub(crate) mod http;
 pub(crate) mod store;
 
 use std::fmt;
@@ -46,6 +47,13 @@ impl fmt::Display for ContactHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "contact:{}", URL_SAFE_NO_PAD.encode(self.0))
     }
+}
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Removed {
+    pub(crate) sends: u64,
+    pub(crate) events: u64,
 }
 
 #[cfg(test)]

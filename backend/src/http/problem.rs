@@ -34,6 +34,7 @@ pub(crate) enum ErrorCode {
     NotFound,
     UnknownSend,
     UnknownContact,
+    ContactErased,
     UnknownCampaign,
     UnknownBlock,
     MethodNotAllowed,
@@ -61,6 +62,7 @@ impl ErrorCode {
             | Self::UnknownContact
             | Self::UnknownCampaign
             | Self::UnknownBlock => StatusCode::NOT_FOUND,
+            Self::ContactErased => StatusCode::GONE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::SendConflict | Self::TooManyBlocks => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -101,6 +103,7 @@ impl ErrorCode {
             Self::NotFound => "There is nothing at this path",
             Self::UnknownSend => "There is no such send",
             Self::UnknownContact => "There is no such contact",
+            Self::ContactErased => "The contact was erased",
             Self::UnknownCampaign => "There is no such campaign",
             Self::UnknownBlock => "There is no such block",
             Self::MethodNotAllowed => "The method is not allowed here",

@@ -17,7 +17,8 @@ use super::insertion::{self, Fate, Way};
 use super::queue::Outcome;
 use super::strangers;
 use crate::clock::Timestamp;
-use crate::database::{DatabaseError, Partitions, Pool, connect, locks};
+use crate::database::{DatabaseError, Partitions, Pool, connect};
+use crate::erasure;
 use crate::events::EventType;
 use crate::rollups::{self, Changes, First, Of, Tally, Whose};
 use crate::tenants::store::key;
@@ -42,10 +43,7 @@ pub(super) async fn write(
     partitions.ensure(pool, times).await?;
     let mut client = connect(pool).await?;
     let tx = client.transaction().await?;
-    let statement = tx
-        .prepare_cached("select pg_advisory_xact_lock_shared($1)")
-        .await?;
-    tx.execute(&statement, &[&locks::ERASURE]).await?;
+    erasure::store::keep_erasures_out(&tx).await?;
     let mut fates = match insertion::insert(&tx, &group.events, way).await {
         Err(error) if way == Way::Plain && insertion::is_repeat(&error) => {
             return Ok(Written::NotPlain);
@@ -211,7 +209,7 @@ async fn take_in_strangers(
     contacts: &[ContactDelta],
 ) -> Result<(), DatabaseError> {
     let missing = strangers::missing(tx, contacts).await?;
-    let erased = strangers::erased(tx, &missing).await?;
+    let erased = erasure::store::erased_among(tx, &missing).await?;
     let mut taken_back = Vec::new();
     for ((_, event), fate) in group.events.iter().zip(fates) {
         let contact = (key(event.tenant), event.contact.uuid());

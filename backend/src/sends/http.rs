@@ -124,6 +124,11 @@ pub(crate) fn refused(why: Refusal, new: &NewSend) -> Problem {
             "No contact with this id. Give the address to make a new one.",
         )
         .about("contact"),
+        Refusal::Erased => Problem::new(
+            ErrorCode::ContactErased,
+            "The contact with this id was erased for good. Give the address to make a new one.",
+        )
+        .about("contact"),
         Refusal::Conflict => Problem::new(
             ErrorCode::SendConflict,
             format!(

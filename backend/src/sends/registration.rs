@@ -1,18 +1,21 @@
 //! Registering sends and reporting their status: what happens inside one transaction.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use deadpool_postgres::GenericClient;
 use kraiter_wire::{ContactId, SendId, TenantId};
+use uuid::Uuid;
 
 use super::{Campaign, Send, Status, store};
 use crate::clock::Timestamp;
 use crate::contacts::store::SendingDelta;
 use crate::contacts::{self, Contact, ContactRef};
 use crate::database::DatabaseError;
+use crate::erasure;
 use crate::events::EventType;
 use crate::events::store::{ReportedEvent, insert_reported};
 use crate::rollups;
+use crate::tenants::store::key;
 
 /// A mail that is going to be sent, or was.
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ pub(crate) struct Registered {
 pub(crate) enum Refusal {
     /// There is no contact of the id that was given.
     UnknownContact,
+    /// The contact of that id was erased.
+    Erased,
     /// The send was registered for another contact.
     Conflict,
 }
@@ -50,6 +55,7 @@ pub(crate) async fn register_all(
     now: Timestamp,
 ) -> Result<Vec<Result<Registered, Refusal>>, DatabaseError> {
     let ids: Vec<&str> = new.iter().map(|new| new.id.as_str()).collect();
+    erasure::store::keep_erasures_out(tx).await?;
     // Looked at before a contact is made, so that a conflict leaves none behind.
     let owners = store::owners(tx, tenant, &ids).await?;
     let conflicts = |new: &NewSend| match (owners.get(new.id.as_str()), &new.contact) {
@@ -63,6 +69,7 @@ pub(crate) async fn register_all(
         .map(|new| &new.contact)
         .collect();
     let (contacts, made) = contacts::store::find_or_create_all(tx, tenant, &wanted, now).await?;
+    let erased = erased(tx, tenant, &wanted, &contacts).await?;
     let mut rows = BTreeMap::new();
     for new in new.iter().filter(|new| !conflicts(new)) {
         if let Some(contact) = contacts.get(&new.contact) {
@@ -79,7 +86,10 @@ pub(crate) async fn register_all(
     let mut sends = store::lock(tx, tenant, &ids).await?;
     let outcomes: Vec<Result<Registered, Refusal>> = new
         .iter()
-        .map(|new| outcome(new, &contacts, &sends, conflicts(new)))
+        .map(|new| match &new.contact {
+            ContactRef::Id(id) if erased.contains(id) => Err(Refusal::Erased),
+            _ => outcome(new, &contacts, &sends, conflicts(new)),
+        })
         .collect();
     remove_unused(tx, tenant, made, &outcomes).await?;
     let registered: Vec<&NewSend> = new
@@ -99,6 +109,32 @@ pub(crate) async fn register_all(
         .collect();
     apply(tx, tenant, &mut sends, &reports).await?;
     Ok(outcomes)
+}
+
+/// Those of the contacts that are not there because they were erased.
+async fn erased(
+    tx: &impl GenericClient,
+    tenant: TenantId,
+    wanted: &[&ContactRef],
+    found: &HashMap<ContactRef, Contact>,
+) -> Result<HashSet<ContactId>, DatabaseError> {
+    let missing = wanted
+        .iter()
+        .filter(|contact| !found.contains_key(**contact));
+    let ids: HashSet<(i32, Uuid)> = missing
+        .filter_map(|contact| match contact {
+            ContactRef::Id(id) => Some((key(tenant), id.uuid())),
+            ContactRef::Email(_) => None,
+        })
+        .collect();
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let erased = erasure::store::erased_among(tx, &ids).await?;
+    Ok(erased
+        .into_iter()
+        .map(|(_, id)| ContactId::from_uuid(id))
+        .collect())
 }
 
 /// Takes back the contacts whose sends lost their id to someone else meanwhile.
@@ -189,6 +225,7 @@ pub(crate) async fn report_all(
     tenant: TenantId,
     reports: &[Report],
 ) -> Result<BTreeMap<String, Send>, DatabaseError> {
+    erasure::store::keep_erasures_out(tx).await?;
     let ids: Vec<&str> = reports.iter().map(|report| report.send.as_str()).collect();
     let mut sends = store::lock(tx, tenant, &ids).await?;
     apply(tx, tenant, &mut sends, reports).await?;

@@ -17,6 +17,7 @@ use std::time::Duration;
 use deadpool_postgres::Transaction;
 
 use crate::database::{DatabaseError, Pool, connect, locks};
+use crate::erasure;
 use crate::verdicts::Rules;
 
 pub(crate) use correction::Corrected;
@@ -92,6 +93,7 @@ pub(crate) async fn correct(
     rules: &Rules,
     extent: Extent,
 ) -> Result<Corrected, DatabaseError> {
+    erasure::store::keep_erasures_out(tx).await?;
     let mut all = sends.to_vec();
     all.extend(drawn_in);
     store::lock_contacts(tx, &all).await?;

@@ -168,6 +168,10 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
                 (404, json("POST", &path, json!({"conditions": []})))
             })
             .to_vec(),
+        "DELETE /contacts/{emailOrId}" => vec![
+            (404, Request::new("DELETE", format!("/contacts/{id}"))),
+            (404, Request::new("DELETE", format!("/contacts/{EMAIL}"))),
+        ],
         "PUT /contacts/{emailOrId}/consent" => {
             vec![(404, Request::new("PUT", format!("/contacts/{id}/consent")))]
         }

@@ -21,6 +21,7 @@ mod crashes;
 mod credentials;
 mod databases;
 mod edge;
+mod erasure;
 mod exactly_once;
 mod ingest;
 mod isolation;

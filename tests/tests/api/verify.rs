@@ -20,7 +20,7 @@ fn verified(backend: &Backend) -> Value {
     backend.says(&["verify", "--json"]).unwrap()
 }
 
-fn assert_nothing_differs(backend: &Backend) {
+pub(crate) fn assert_nothing_differs(backend: &Backend) {
     let report = backend.command(&["verify"]);
     let report = report.unwrap_or_else(|error| panic!("{error}: {}", verified(backend)));
     assert!(report.starts_with("0 differences"), "{report}");
