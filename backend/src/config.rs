@@ -125,6 +125,16 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "KRAITER_SETTLING_INTERVAL", default_value_t = 5, value_name = "SECONDS",
           value_parser = clap::value_parser!(u16).range(1..=50))]
     settling_interval: u16,
+
+    /// How often events and sends that are older than their tenant keeps them are removed; 0 leaves
+    /// that to `kraiter retention`.
+    #[arg(
+        long,
+        env = "KRAITER_RETENTION_INTERVAL",
+        default_value_t = 3600,
+        value_name = "SECONDS"
+    )]
+    retention_interval: u32,
 }
 
 /// What verdicts are made with.
@@ -176,6 +186,8 @@ pub(crate) struct ServeConfig {
     /// `None`: no request is slow.
     pub(crate) slow_request: Option<Duration>,
     pub(crate) settling_interval: Duration,
+    /// `None`: never.
+    pub(crate) retention_interval: Option<Duration>,
 }
 
 /// Shorter bearer secrets can be guessed.
@@ -279,6 +291,8 @@ impl ServeArgs {
                 slow_request: Some(Duration::from_millis(self.slow_request_ms.into()))
                     .filter(|slow| !slow.is_zero()),
                 settling_interval: Duration::from_secs(self.settling_interval.into()),
+                retention_interval: Some(Duration::from_secs(self.retention_interval.into()))
+                    .filter(|interval| !interval.is_zero()),
             }),
             _ => Err(ConfigErrors(errors)),
         }

@@ -31,6 +31,7 @@ mod openapi;
 pub mod private_postgres;
 mod random;
 mod replay;
+mod retention;
 pub mod rewriting;
 mod rollups;
 mod secret_file;

@@ -14,6 +14,7 @@ use crate::config::ServeConfig;
 use crate::database::{Partitions, Planner, Pool, analyze_new_tables};
 use crate::http::access_log::{SlowRequests, log_request};
 use crate::ingest::IngestQueue;
+use crate::retention::apply_regularly;
 use crate::settling::settle_regularly;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
@@ -112,6 +113,15 @@ async fn serve_on(
         policy: Default::default(),
         metrics: telemetry::metrics()?,
     });
+    let retention_pool = store.separate_pool(1, config.write_timeout, Planner::Default)?;
+    let retention = config.retention_interval.map(|interval| {
+        let partitions = Arc::clone(&partitions);
+        tokio::spawn(apply_regularly(
+            retention_pool.clone(),
+            partitions,
+            interval,
+        ))
+    });
     let upkeep = tokio::spawn(look_after_partitions(ingest_pool.clone(), partitions));
     let statistics_pool = ingest_pool.clone();
     let statistics = tokio::spawn(async move { analyze_new_tables(&statistics_pool).await });
@@ -158,6 +168,10 @@ async fn serve_on(
     handle.stop(true).await;
     running.await??;
     upkeep.abort();
+    if let Some(retention) = retention {
+        retention.abort();
+    }
+    retention_pool.close();
     statistics.abort();
     settling.abort();
     settling_pool.close();

@@ -26,7 +26,8 @@ use crate::http::{Limit, Page, Problem, Query, page};
 pub(crate) struct AuditView {
     id: Uuid,
     timestamp: Timestamp,
-    /// The id of an API key, or `operator` for the command line.
+    /// The id of an API key, `operator` for the command line, or `service` for what it does by
+    /// itself.
     #[schema(example = "key_AZmzxNXmf4ChssPU5fYHGA")]
     actor: String,
     #[schema(example = "contact.erased")]

@@ -23,6 +23,8 @@ pub(crate) enum Actor {
     ApiKey(KeyName),
     /// Whoever runs the command line.
     Operator,
+    /// The service by itself.
+    Service,
 }
 
 impl fmt::Display for Actor {
@@ -30,6 +32,7 @@ impl fmt::Display for Actor {
         match self {
             Self::ApiKey(key) => key.fmt(f),
             Self::Operator => f.write_str("operator"),
+            Self::Service => f.write_str("service"),
         }
     }
 }

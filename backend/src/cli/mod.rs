@@ -7,6 +7,7 @@ mod migrate;
 mod output;
 mod reclassify;
 mod replay;
+mod retention;
 mod serve;
 mod tenant;
 mod verify;
@@ -74,6 +75,11 @@ enum Command {
     /// Corrects verdicts, counters and rollups in many small transactions. Safe beside a running
     /// service, and at any time: what is as the rules say already is left alone.
     Reclassify(reclassify::ReclassifyArgs),
+    /// Remove events and sends that are older than their tenant keeps them.
+    ///
+    /// The service does the same every hour by itself. Counters of contacts and statistics stay. It
+    /// works in small steps beside a running service and can be stopped at any time.
+    Retention(retention::RetentionArgs),
     /// Show and rotate the keys that sign links.
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
@@ -134,6 +140,12 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Reclassify(args) => {
                 with_store(cli.store.read()?, async |store| {
                     reclassify::run(&args, store, output).await
+                })
+                .await
+            }
+            Command::Retention(args) => {
+                with_store(cli.store.read()?, async |store| {
+                    retention::run(&args, store, output).await
                 })
                 .await
             }

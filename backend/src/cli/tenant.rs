@@ -42,6 +42,7 @@ impl<'a> From<&'a Tenant> for TenantView<'a> {
             name,
             created_at,
             settings,
+            kept_since: _,
         } = tenant;
         Self {
             id: id.get(),

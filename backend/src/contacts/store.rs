@@ -218,6 +218,8 @@ pub(crate) async fn lock(
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SendingDelta {
     pub(crate) sent: i64,
+    /// Of anything that is reported.
+    pub(crate) first_at: Option<Timestamp>,
     pub(crate) last_sent_at: Option<Timestamp>,
     pub(crate) suppressed_at: Option<Timestamp>,
 }
@@ -231,16 +233,23 @@ pub(crate) async fn add_sending(
     let sent: Vec<_> = deltas.values().map(|delta| delta.sent).collect();
     let last: Vec<_> = deltas.values().map(|delta| delta.last_sent_at).collect();
     let suppressed: Vec<_> = deltas.values().map(|delta| delta.suppressed_at).collect();
+    let first: Vec<_> = deltas.values().map(|delta| delta.first_at).collect();
+    // Whoever was sent a mail was known by then, whenever that is said.
     let sql = "update contacts c set \
+                 created_at = least(c.created_at, d.first_at), \
                  emails_sent_count = c.emails_sent_count + d.sent, \
                  last_email_sent_at = greatest(c.last_email_sent_at, d.last_sent_at), \
                  suppressed_at = coalesce(c.suppressed_at, d.suppressed_at) \
-               from unnest($2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[]) \
-                 as d (id, sent, last_sent_at, suppressed_at) \
+               from unnest($2::uuid[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], \
+                 $6::timestamptz[]) \
+                 as d (id, sent, last_sent_at, suppressed_at, first_at) \
                where c.tenant_id = $1 and c.id = d.id";
     let statement = client.prepare_cached(sql).await?;
     client
-        .execute(&statement, &[&key(tenant), &ids, &sent, &last, &suppressed])
+        .execute(
+            &statement,
+            &[&key(tenant), &ids, &sent, &last, &suppressed, &first],
+        )
         .await?;
     Ok(())
 }

@@ -14,5 +14,8 @@ pub(crate) const BLOCKS: i64 = 0x6b72_6169_7465_7203;
 /// back what is erased meanwhile.
 pub(crate) const ERASURE: i64 = 0x6b72_6169_7465_7204;
 
+/// Who holds it removes what is older than tenants keep.
+pub(crate) const RETENTION: i64 = 0x6b72_6169_7465_7205;
+
 /// Who holds it settles verdicts.
 pub(crate) const SETTLING: i64 = 0x6b72_6169_7465_7209;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use deadpool_postgres::GenericClient;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
@@ -14,7 +15,8 @@ use crate::clock::Timestamp;
 const MONTHS_AHEAD: i32 = 3;
 
 /// Knows which partitions are there and makes those that are missing. Call it before the
-/// transaction that inserts: making a partition locks the whole table for a moment.
+/// transaction that inserts. Retention of any replica may drop one again; who meets that forgets and
+/// makes it anew.
 #[derive(Default)]
 pub(crate) struct Partitions {
     made: Mutex<BTreeSet<String>>,
@@ -61,6 +63,64 @@ impl Partitions {
             .collect();
         create(pool, &months).await
     }
+
+    /// Does what inserts events at these times, once more if one of their partitions was dropped
+    /// since it was last seen.
+    pub(crate) async fn with<T>(
+        &self,
+        pool: &Pool,
+        times: impl IntoIterator<Item = Timestamp> + Clone,
+        insert: impl AsyncFn() -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        self.ensure(pool, times.clone()).await?;
+        match insert().await {
+            Err(error) if error.is_missing_partition() => {
+                self.forget();
+                self.ensure(pool, times).await?;
+                insert().await
+            }
+            done => done,
+        }
+    }
+
+    /// Looks for every partition again.
+    pub(crate) fn forget(&self) {
+        self.made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// The partitions that end at this moment or before, oldest first.
+    pub(crate) async fn before(
+        client: &impl GenericClient,
+        moment: Timestamp,
+    ) -> Result<Vec<String>, DatabaseError> {
+        let sql = "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid \
+                   where i.inhparent = 'events'::regclass order by 1";
+        let rows = client.query(sql, &[]).await?;
+        let ends = |name: &str| Some(range(month_of(name)?).to);
+        Ok(rows
+            .iter()
+            .map(|row| row.get::<_, String>(0))
+            .filter(|name| ends(name).is_some_and(|end| end <= lowest_id_at(moment)))
+            .collect())
+    }
+
+    /// Drops a partition, or fails soon if it is in use: others wait while we do.
+    pub(crate) async fn drop(
+        &self,
+        tx: &impl GenericClient,
+        name: &str,
+    ) -> Result<(), DatabaseError> {
+        tx.batch_execute(&format!(
+            "set local lock_timeout = '200ms'; select pg_advisory_xact_lock({}); drop table {name}",
+            locks::PARTITIONS
+        ))
+        .await?;
+        self.forget();
+        Ok(())
+    }
 }
 
 /// The half-open range of ids of one month, with its partition's name.
@@ -87,6 +147,16 @@ fn first_of_month(time: Timestamp, ahead: i32) -> Date {
     first.saturating_add(jiff::Span::new().months(ahead))
 }
 
+/// The month that a partition is for; `None` for a table of another name.
+fn month_of(name: &str) -> Option<Date> {
+    let (year, month) = name.strip_prefix("events_")?.split_once('_')?;
+    Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()
+}
+
+fn lowest_id_at(moment: Timestamp) -> Uuid {
+    Uuid::from_u128(u128::from(moment.millis()) << 80)
+}
+
 /// The smallest id of a moment: its milliseconds and zeros. Version bits are left out, so that
 /// every id of that moment, whatever its random part, sorts after it.
 fn lowest_id(date: Date) -> Uuid {
@@ -103,9 +173,17 @@ async fn create(pool: &Pool, ranges: &[PartitionRange]) -> Result<(), DatabaseEr
     tx.execute("select pg_advisory_xact_lock($1)", &[&locks::PARTITIONS])
         .await?;
     for PartitionRange { name, from, to } in ranges {
+        let there = tx
+            .query_one("select to_regclass($1) is not null", &[name])
+            .await?;
+        if there.get(0) {
+            continue;
+        }
+        // Made by itself and attached: `create … partition of` would wait for every reader of the
+        // table, and every writer for it.
         tx.batch_execute(&format!(
-            "create table if not exists {name} partition of events \
-             for values from ('{from}') to ('{to}')"
+            "create table {name} (like events including all); \
+             alter table events attach partition {name} for values from ('{from}') to ('{to}')"
         ))
         .await?;
     }
@@ -139,5 +217,8 @@ mod tests {
         let month = |ahead| range(first_of_month(time, ahead));
         assert_eq!(month(0).to, month(1).from);
         assert_eq!(month(1).name, "events_2027_01");
+        assert_eq!(month_of("events_2027_01"), Some(first_of_month(time, 1)));
+        assert_eq!(month_of("events_old"), None);
+        assert_eq!(month_of("events_2027_13"), None);
     }
 }

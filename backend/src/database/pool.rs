@@ -60,11 +60,15 @@ impl DatabaseError {
                 // No code: the connection broke. Classes: 08 connection, 40 serialization and
                 // deadlock, 53 resources, 57 shutdown or cancel; 25006 is a standby.
                 None => true,
+                // It is made before the next attempt.
+                Some(_) if self.is_missing_partition() => true,
                 Some(code) => {
                     ["08", "40", "53", "57"]
                         .iter()
                         .any(|class| code.starts_with(class))
                         || code == "25006"
+                        // A lock was not to be had in time.
+                        || code == "55P03"
                 }
             },
             Self::Authorities(_) | Self::Unreadable(_) | Self::Tls(_) => false,
@@ -81,6 +85,27 @@ impl DatabaseError {
     pub(crate) fn is_read_only(&self) -> bool {
         matches!(self, Self::Query(error)
             if error.code() == Some(&tokio_postgres::error::SqlState::READ_ONLY_SQL_TRANSACTION))
+    }
+
+    /// What Postgres calls it.
+    pub(crate) fn code(&self) -> Option<&tokio_postgres::error::SqlState> {
+        match self {
+            Self::Query(error) => error.code(),
+            _ => None,
+        }
+    }
+
+    /// Whether rows of `events` met no partition: retention dropped it since it was looked for.
+    pub(crate) fn is_missing_partition(&self) -> bool {
+        let Self::Query(error) = self else {
+            return false;
+        };
+        // The table has no constraint of its own that could be meant.
+        error.as_db_error().is_some_and(|error| {
+            error.code() == &tokio_postgres::error::SqlState::CHECK_VIOLATION
+                && error.table() == Some("events")
+                && error.constraint().is_none()
+        })
     }
 
     /// Whether a table is not there: the database was not migrated yet.

@@ -125,7 +125,7 @@ async fn apply_policies(
         let kept_or_not = tenants
             .get(&event.tenant)
             .ok_or(Rejection::UnknownTenant)
-            .and_then(|tenant| policy::apply(&mut event, &tenant.settings, now));
+            .and_then(|tenant| policy::apply(&mut event, &tenant.settings, tenant.kept_since, now));
         match kept_or_not {
             Ok(()) => {
                 judging::judge(&mut event, &backend.rules, &Lines::default());

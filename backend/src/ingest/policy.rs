@@ -13,6 +13,7 @@ const MAX_SKEW_MILLIS: u64 = 3_600_000;
 pub(super) fn apply(
     event: &mut EdgeEvent,
     settings: &Settings,
+    kept_since: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), Rejection> {
     let now = now.millis();
@@ -23,7 +24,11 @@ pub(super) fn apply(
     let retention = settings.retention_days.millis();
     // A send is as old as the end of the day that stands in its token, at most.
     let send_end = event.day.start().0 + Day::MILLIS;
-    if happened + retention < now || send_end + retention < now {
+    // What retention has removed does not come back when more days are kept from now on: nobody
+    // could tell any more whether it was counted.
+    let kept_since = kept_since.map_or(0, Timestamp::millis);
+    let oldest = now.saturating_sub(retention).max(kept_since);
+    if happened < oldest || send_end < oldest {
         return Err(Rejection::TooOld);
     }
     // A request to unsubscribe counts however old the mail is and whether or not opens are tracked.
@@ -85,7 +90,7 @@ mod tests {
     }
 
     fn outcome(event: &mut EdgeEvent, settings: &Settings) -> Result<(), Rejection> {
-        apply(event, settings, NOW.parse().unwrap())
+        apply(event, settings, None, NOW.parse().unwrap())
     }
 
     #[test]
@@ -112,6 +117,21 @@ mod tests {
             check("2026-11-23T11:00:00Z", "2026-10-20T00:00:00Z"),
             Err(Rejection::TooOld)
         );
+    }
+
+    #[test]
+    fn what_retention_has_removed_is_refused_though_more_days_are_kept_now() {
+        let check = |happened, registered| {
+            let mut event = event(EventType::Opened, happened, registered);
+            let kept_since = "2026-11-10T00:00:00Z".parse().ok();
+            apply(&mut event, &settings(), kept_since, NOW.parse().unwrap())
+        };
+        let newer = check("2026-11-10T00:00:00Z", "2026-11-10T00:00:00Z");
+        assert_eq!(newer, Ok(()));
+        let older = check("2026-11-09T23:59:59Z", "2026-11-09T00:00:00Z");
+        assert_eq!(older, Err(Rejection::TooOld));
+        let on_older_mail = check("2026-11-10T01:00:00Z", "2026-11-08T00:00:00Z");
+        assert_eq!(on_older_mail, Err(Rejection::TooOld));
     }
 
     #[test]

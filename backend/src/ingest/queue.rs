@@ -224,6 +224,9 @@ async fn write_with_retries(
                     leave_server(pool);
                 }
                 metrics::counter!("kraiter_ingest_retries_total").increment(1);
+                if error.is_missing_partition() {
+                    partitions.forget();
+                }
                 tracing::debug!(%error, attempt, "a group of events is tried again");
                 tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
                 attempt += 1;

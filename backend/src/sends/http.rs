@@ -8,7 +8,7 @@ use futures_util::try_join;
 use kraiter_wire::{ContactId, SendId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use super::registration::{NewSend, Refusal, Registered, Report, register_all, report_all};
+use super::registration::{NewSend, Refusal, Registered, Report, register_all};
 use super::{Send, Status, status_stream, store};
 use crate::api_keys::{Caller, Read, Render};
 use crate::backend::Backend;
@@ -93,11 +93,17 @@ pub(crate) async fn register_group(
     now: Timestamp,
 ) -> Result<Vec<Result<Registered, Problem>>, Problem> {
     let times = new.iter().map(|new| new.sent_at.unwrap_or(now));
-    backend.partitions.ensure(&backend.pool, times).await?;
-    let mut client = connect(&backend.pool).await?;
-    let tx = client.transaction().await?;
-    let outcomes = register_all(&tx, tenant, new, now).await?;
-    tx.commit().await?;
+    let register = async || {
+        let mut client = connect(&backend.pool).await?;
+        let tx = client.transaction().await?;
+        let outcomes = register_all(&tx, tenant, new, now).await?;
+        tx.commit().await?;
+        Ok(outcomes)
+    };
+    let outcomes = backend
+        .partitions
+        .with(&backend.pool, times, register)
+        .await?;
     let explained = outcomes.into_iter().zip(new);
     Ok(explained
         .map(|(outcome, new)| outcome.map_err(|why| refused(why, new)))
@@ -347,19 +353,16 @@ pub(crate) async fn patch_send(
         .map(|at| check_time("timestamp", at, now))
         .transpose()?
         .unwrap_or(now);
-    backend.partitions.ensure(&backend.pool, [at]).await?;
-    let mut client = connect(&backend.pool).await?;
-    let tx = client.transaction().await?;
     let report = Report {
         send: id.as_str().to_owned(),
         status: change.status,
         at,
     };
-    let sends = report_all(&tx, caller.tenant, &[report]).await?;
-    tx.commit().await?;
+    let sends = status_stream::store_group(&backend, caller.tenant, &[report]).await?;
     if sends.is_empty() {
         return Err(unknown(&path));
     }
+    let client = connect(&backend.pool).await?;
     Ok(Answer(SendView::load(&client, caller.tenant, &path).await?))
 }
 

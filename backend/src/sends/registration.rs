@@ -277,6 +277,7 @@ async fn apply(
 
 impl SendingDelta {
     fn add(&mut self, kind: EventType, at: Timestamp) {
+        self.first_at = Some(self.first_at.map_or(at, |first| first.min(at)));
         match kind {
             EventType::Sent => {
                 self.sent += 1;

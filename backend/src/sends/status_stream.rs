@@ -107,18 +107,18 @@ async fn answer_group(
     out.freeze()
 }
 
-async fn store_group(
+pub(super) async fn store_group(
     backend: &Backend,
     tenant: TenantId,
     reports: &[Report],
 ) -> Result<std::collections::BTreeMap<String, super::Send>, Problem> {
-    backend
-        .partitions
-        .ensure(&backend.pool, reports.iter().map(|report| report.at))
-        .await?;
-    let mut client = connect(&backend.pool).await?;
-    let tx = client.transaction().await?;
-    let sends = report_all(&tx, tenant, reports).await?;
-    tx.commit().await?;
-    Ok(sends)
+    let times = reports.iter().map(|report| report.at);
+    let store = async || {
+        let mut client = connect(&backend.pool).await?;
+        let tx = client.transaction().await?;
+        let sends = report_all(&tx, tenant, reports).await?;
+        tx.commit().await?;
+        Ok(sends)
+    };
+    Ok(backend.partitions.with(&backend.pool, times, store).await?)
 }

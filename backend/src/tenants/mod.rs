@@ -25,6 +25,8 @@ pub(crate) struct Tenant {
     pub(crate) name: TenantName,
     pub(crate) created_at: Timestamp,
     pub(crate) settings: Settings,
+    /// Events and sends before this moment were removed by retention.
+    pub(crate) kept_since: Option<Timestamp>,
 }
 
 /// What a tenant decides for itself.

@@ -11,7 +11,7 @@ use crate::database::DatabaseError;
 const COLUMNS: &str = "id, name, created_at, tracking_origin, tracking_path_prefix, \
                        tracking_enabled, address_mode, retention_days, recording_max_age_days, \
                        too_soon_millis, burst_millis, sweep_millis, many_recipients, \
-                       many_recipients_millis";
+                       many_recipients_millis, kept_since";
 
 /// What Postgres holds is what was checked before it was written, so a row that cannot be read
 /// was changed by other hands; it is left out with a log line.
@@ -41,6 +41,7 @@ fn read(row: &Row) -> Option<Tenant> {
                     many_recipients_millis: row.get(13),
                 },
             },
+            kept_since: row.get(14),
         })
     })();
     tenant

@@ -3,7 +3,8 @@
 //!
 //! Retention has removed what is older than a tenant's `kept_since`. Contacts that are older may
 //! have counted more than is left; hours and days before it are not compared; an event that outlived
-//! its send has lost its campaign, so that many may be stored beyond what is found.
+//! its send has lost its campaign, so that many may be stored beyond what is found. The first
+//! event of a send that is older may be gone, so the send is believed.
 
 use deadpool_postgres::Transaction;
 use kraiter_wire::TenantId;
@@ -162,7 +163,8 @@ const SENDS: &str = "\
         ('complainedAt', (extract(epoch from s.complained_at) * 1000)::bigint, f.complained) \
       ) as v (field, stored, found) \
     where v.stored is distinct from v.found \
-      and (t.kept_since is null or s.registered_at >= t.kept_since)";
+      and (t.kept_since is null or least(s.registered_at, s.sent_at, s.delivered_at, s.bounced_at, \
+        s.complained_at) >= t.kept_since)";
 
 const ROLLUPS: &str = "\
     with counted as ( \
@@ -173,17 +175,23 @@ const ROLLUPS: &str = "\
       from e left join sends s on s.tenant_id = e.tenant_id and s.id = e.send_id \
       group by 1, 2, 3, 4, 5), \
     firsts as ( \
-      select f.tenant_id, coalesce(s.campaign, '') as campaign, f.at / 3600000 as hour, f.kind, \
-        count(*) as firsts \
+      select f.tenant_id, coalesce(s.campaign, '') as campaign, \
+        case when s.registered_at < t.kept_since + interval '1 hour' then (extract(epoch from \
+          case f.kind when 1 then s.opened_at else s.clicked_at end) * 1000)::bigint \
+          else f.at end / 3600000 as hour, f.kind, count(*) as firsts \
       from (select tenant_id, send_id, kind, min(at) as at from e where kind in (1, 2) \
             group by 1, 2, 3) f \
-      join sends s on s.tenant_id = f.tenant_id and s.id = f.send_id group by 1, 2, 3, 4), \
+      join sends s on s.tenant_id = f.tenant_id and s.id = f.send_id join t on t.id = s.tenant_id \
+      group by 1, 2, 3, 4), \
     human_firsts as ( \
-      select f.tenant_id, coalesce(s.campaign, '') as campaign, f.at / 3600000 as hour, f.kind, \
-        count(*) as human_firsts \
+      select f.tenant_id, coalesce(s.campaign, '') as campaign, \
+        case when s.registered_at < t.kept_since + interval '1 hour' then (extract(epoch from \
+          case f.kind when 1 then s.human_opened_at else s.human_clicked_at end) * 1000)::bigint \
+          else f.at end / 3600000 as hour, f.kind, count(*) as human_firsts \
       from (select tenant_id, send_id, kind, min(at) as at from e \
             where kind in (1, 2) and verdict = 1 group by 1, 2, 3) f \
-      join sends s on s.tenant_id = f.tenant_id and s.id = f.send_id group by 1, 2, 3, 4), \
+      join sends s on s.tenant_id = f.tenant_id and s.id = f.send_id join t on t.id = s.tenant_id \
+      group by 1, 2, 3, 4), \
     stored as ( \
       select tenant_id, campaign, extract(epoch from hour)::bigint / 3600 as hour, kind, \
         (sum(events_count) - sum(erased_events_count))::bigint as events, \

@@ -31,6 +31,7 @@ mod operations;
 mod paging;
 mod registering;
 mod replay;
+mod retention;
 mod segments;
 mod service;
 mod settling;
