@@ -23,6 +23,7 @@ mod dashboard;
 mod database;
 mod erasure;
 mod events;
+mod export;
 mod health;
 mod http;
 mod ingest;

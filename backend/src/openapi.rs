@@ -31,6 +31,7 @@ use crate::http::{ErrorCode, Problem};
         crate::contacts::http::put_consent,
         crate::contacts::http::delete_consent,
         crate::erasure::http::delete_contact,
+        crate::export::http::get_export,
         crate::events::http::get_events,
         crate::stats::http::get_stats,
         crate::stats::links::http::get_links,

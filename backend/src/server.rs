@@ -19,8 +19,8 @@ use crate::settling::settle_regularly;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
 use crate::{
-    audit, blocks, campaigns, clock, contacts, dashboard, erasure, events, health, ingest, mails,
-    openapi, segments, sends, stats, telemetry, tenants,
+    audit, blocks, campaigns, clock, contacts, dashboard, erasure, events, export, health, ingest,
+    mails, openapi, segments, sends, stats, telemetry, tenants,
 };
 
 /// How long requests that were accepted may take to finish once the service is told to stop.
@@ -44,6 +44,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(contacts::http::put_consent)
         .service(contacts::http::delete_consent)
         .service(erasure::http::delete_contact)
+        .service(export::http::get_export)
         .service(events::http::get_events)
         .service(stats::http::get_stats)
         .service(stats::links::http::get_links)

@@ -15,7 +15,7 @@ use crate::contacts::{self, ContactRef};
 use crate::database::connect;
 use crate::erasure;
 use crate::events::time_of;
-use crate::http::problem::ProblemDocument;
+use crate::http::problem::ProblemResponses;
 use crate::http::query::parameter;
 use crate::http::{Limit, Page, Problem, Query, page};
 
@@ -74,7 +74,7 @@ pub(crate) struct AuditQuery {
     params(AuditQuery),
     responses(
         (status = 200, body = Page<AuditView>),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        ProblemResponses,
     )
 )]
 #[get("/audit")]

@@ -14,7 +14,7 @@ use crate::clock::{self, Timestamp};
 use crate::contacts::{self, ContactRef};
 use crate::database::connect;
 use crate::http::Problem;
-use crate::http::problem::ProblemDocument;
+use crate::http::problem::ProblemResponses;
 use crate::tenants::store::key;
 
 /// What was removed with the contact.
@@ -37,7 +37,7 @@ pub(crate) struct Erasure {
     params(("emailOrId" = String, Path, description = "Address or id", example = "ada@example.com")),
     responses(
         (status = 200, body = Erasure),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        ProblemResponses,
     )
 )]
 #[delete("/contacts/{emailOrId}")]

@@ -14,7 +14,16 @@ use crate::rollups;
 use crate::tenants::store::key;
 use crate::verdicts::{Reasons, Verdict};
 
-fn read(row: &Row) -> Option<Event> {
+/// What [`read`] reads, of `e`, and the tables that it comes from besides.
+pub(crate) const COLUMNS: &str = "e.id, e.kind, e.send_id, e.contact_id, c.email, s.campaign, \
+                                  e.link_index, e.url, e.ip, e.user_agent, e.verdict, e.reasons";
+pub(crate) const JOINED: &str = "left join sends s on s.tenant_id = e.tenant_id and s.id = e.send_id \
+     left join contacts c on c.tenant_id = e.tenant_id and c.id = e.contact_id";
+
+/// Where columns begin that a query adds to these.
+pub(crate) const COLUMNS_COUNT: usize = 12;
+
+pub(crate) fn read(row: &Row) -> Option<Event> {
     Some(Event {
         id: row.get(0),
         // A kind of a newer version is left out of what this version shows.
@@ -84,12 +93,7 @@ pub(crate) async fn list(
     }
     values.push(&limit);
     let sql = format!(
-        "select e.id, e.kind, e.send_id, e.contact_id, c.email, s.campaign, e.link_index, e.url, \
-           e.ip, e.user_agent, e.verdict, e.reasons \
-         from events e \
-         left join sends s on s.tenant_id = e.tenant_id and s.id = e.send_id \
-         left join contacts c on c.tenant_id = e.tenant_id and c.id = e.contact_id \
-         where {} order by e.id desc limit ${}",
+        "select {COLUMNS} from events e {JOINED} where {} order by e.id desc limit ${}",
         conditions.join(" and "),
         values.len(),
     );

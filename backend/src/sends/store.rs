@@ -70,6 +70,25 @@ pub(crate) async fn find(
         .transpose()
 }
 
+/// A contact's sends by id, after one of them.
+pub(crate) async fn of_contact(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    contact: ContactId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Send>, DatabaseError> {
+    let sql = format!(
+        "select {COLUMNS} from sends s where tenant_id = $1 and contact_id = $2 and id > $3 \
+         order by id limit $4"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let rows = client
+        .query(&statement, &[&key(tenant), &contact.uuid(), &after, &limit])
+        .await?;
+    rows.iter().map(|row| read(row, None)).collect()
+}
+
 /// Whose the sends among `ids` are that exist: the contact's id and address.
 pub(crate) async fn owners(
     client: &impl GenericClient,

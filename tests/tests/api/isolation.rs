@@ -172,6 +172,9 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
             (404, Request::new("DELETE", format!("/contacts/{id}"))),
             (404, Request::new("DELETE", format!("/contacts/{EMAIL}"))),
         ],
+        "GET /contacts/{emailOrId}/export" => [id, EMAIL]
+            .map(|contact| (404, Request::get(format!("/contacts/{contact}/export"))))
+            .to_vec(),
         "PUT /contacts/{emailOrId}/consent" => {
             vec![(404, Request::new("PUT", format!("/contacts/{id}/consent")))]
         }

@@ -23,6 +23,7 @@ mod databases;
 mod edge;
 mod erasure;
 mod exactly_once;
+mod export;
 mod ingest;
 mod isolation;
 mod keyring;
