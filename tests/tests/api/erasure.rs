@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::edge::{Edge, HOUR, now, stranger, tokens};
 use crate::service::{Service, all, counts, rewrite};
+use crate::settling;
 use crate::verdicts::FIREFOX;
 use crate::verify::assert_nothing_differs;
 
@@ -171,13 +172,20 @@ fn what_comes_late_or_is_replayed_does_not_bring_the_person_back() {
 #[test]
 fn erasing_under_load_neither_deadlocks_nor_leaves_a_row() {
     let url = database::fresh().unwrap();
-    let service = Service::on("erase-load", &url);
+    let service = settling::service("erase-load", &url);
     let twin = service.twin("erase-load-twin", &url);
     let api = service.tenant("shop");
     let mails: Vec<Value> = (0..6)
         .map(|n| rewrite(&api, &format!("snd-{n}"), &format!("c{n}@example.com")))
         .collect();
-    let pixels: Vec<String> = mails.iter().map(|mail| tokens(mail).0).collect();
+    // Opens, and clicks of a person, which are to be settled.
+    let seen: Vec<(String, String)> = mails
+        .iter()
+        .map(|mail| {
+            let (pixel, mut clicks, _) = tokens(mail);
+            (pixel, clicks.remove(0))
+        })
+        .collect();
     let ids: Vec<&str> = mails
         .iter()
         .map(|mail| mail["contactId"].as_str().unwrap())
@@ -187,13 +195,16 @@ fn erasing_under_load_neither_deadlocks_nor_leaves_a_row() {
         for (seed, at) in [(1, &service), (2, &twin), (3, &service)] {
             let mut edge = Edge::of(&service, seed);
             edge.address = at.backend.address();
-            let (pixels, stop) = (&pixels, &stop);
+            let (seen, stop) = (&seen, &stop);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    let batch: String = pixels
-                        .iter()
-                        .map(|pixel| edge.lines("o", pixel, 4))
-                        .collect();
+                    let mut batch = String::new();
+                    for (pixel, click) in seen {
+                        let signals = json!({"ua": FIREFOX, "ip": "203.0.113.9"});
+                        batch += &edge.lines("o", pixel, 4);
+                        batch += &edge.line_with("o", pixel, now(), signals.clone());
+                        batch += &edge.line_with("c", click, now(), signals);
+                    }
                     edge.post(batch);
                 }
             });
@@ -214,7 +225,7 @@ fn erasing_under_load_neither_deadlocks_nor_leaves_a_row() {
             }
         });
         let answers = ids[..4].iter().map(|id| {
-            std::thread::sleep(std::time::Duration::from_millis(200));
+            std::thread::sleep(std::time::Duration::from_millis(400));
             erase(&api, id)
         });
         let answers: Vec<Response> = answers.collect();
@@ -227,6 +238,8 @@ fn erasing_under_load_neither_deadlocks_nor_leaves_a_row() {
     let erased: Vec<String> = ids[..4].iter().map(|id| uuid(id)).collect();
     let erased: Vec<&str> = erased.iter().map(String::as_str).collect();
     leaves_no_row(&url, &erased);
+    assert_nothing_differs(&service.backend);
+    settling::settled(&url);
     for n in 4..6 {
         let email = format!("c{n}@example.com");
         let opens = all(&api, &format!("/events?type=email.opened&contact={email}"));

@@ -154,8 +154,16 @@ fn a_partition_goes_once_no_tenant_needs_it_and_is_made_again_for_one_that_does(
     assert_nothing_differs(&service.backend);
 
     // The service still takes it to be there, and meets its absence while it stores the event.
-    service.tenant("late");
+    let late = service.tenant("late");
     assert_eq!(open(3)["accepted"], 1);
+    assert!(has_partition(&url, 99));
+    keep(&late, 30);
+    retention(&service, &[]);
+    assert!(!has_partition(&url, 99));
+    let sent_at = jiff::Timestamp::from_millisecond(days_ago(99).0 as i64).unwrap();
+    let body =
+        json!({"sendId": "back", "contact": "ada@example.com", "sentAt": sent_at.to_string()});
+    assert_eq!(api.post("/sends", &body).unwrap().status, 200);
     assert_nothing_differs(&service.backend);
 }
 

@@ -18,7 +18,7 @@ const CHROME: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML,
                       Chrome/131.0.0.0 Safari/537.36";
 
 /// One that settles every second.
-fn service(name: &str, url: &str) -> Service {
+pub(crate) fn service(name: &str, url: &str) -> Service {
     let mut options = options(name, Some(url));
     let interval = ("KRAITER_SETTLING_INTERVAL".into(), "1".into());
     options.env.push(interval);
@@ -26,7 +26,7 @@ fn service(name: &str, url: &str) -> Service {
 }
 
 /// Waits until no event waits for its neighbours.
-fn settled(url: &str) {
+pub(crate) fn settled(url: &str) {
     let empty =
         "do $$ begin if exists (select from unsettled) then raise 'some wait'; end if; end $$";
     let settled = || database::execute(url, empty).map_err(|error| error.to_string());
