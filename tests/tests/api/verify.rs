@@ -6,6 +6,7 @@ use std::thread;
 use kraiter_tests::api::Api;
 use kraiter_tests::backend::Backend;
 use kraiter_tests::database::{self, Cluster, Durability, StopMode};
+use kraiter_tests::http::Request;
 use kraiter_tests::wait;
 use kraiter_wire::UnixMillis;
 use proptest::prelude::{Strategy, any};
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::edge::{Edge, HOUR, Mint, now, stranger, tokens};
 use crate::service::{Service, register, rewrite};
+use crate::settling;
 use crate::verdicts::FIREFOX;
 
 fn verified(backend: &Backend) -> Value {
@@ -132,6 +134,52 @@ fn nothing_differs_after_batches_from_all_sides_with_repeats_and_late_registrati
             true => Ok(()),
             false => Err(TestCaseError::fail(report.to_string())),
         }
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn nothing_differs_after_contacts_are_erased_and_old_events_are_removed() {
+    let url = database::fresh().unwrap();
+    let service = settling::service("verify-privacy", &url);
+    let cases = AtomicUsize::new(0);
+    let config = Config {
+        cases: 6,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(&traffic(), |batches| {
+        let case = 1 + cases.fetch_add(1, Ordering::Relaxed) as u32;
+        let api = service.tenant(&format!("shop-{case}"));
+        let mint = Mint::of(&service, case).registered_days_ago(4);
+        let edge = Edge::of(&service, 1);
+        let differences = |after: &str| {
+            let report = verified(&service.backend);
+            match report["differences"] == 0 {
+                true => Ok(()),
+                false => Err(TestCaseError::fail(format!("after {after}: {report}"))),
+            }
+        };
+        for batch in lines(&service, case, &mint, &batches) {
+            edge.post(batch);
+        }
+        let erase = |contact: u8| {
+            let path = format!("/contacts/{}", stranger(contact));
+            let answer = api.send(Request::new("DELETE", path)).unwrap();
+            // Not every traffic has every contact.
+            assert!([200, 404].contains(&answer.status), "{}", answer.text());
+        };
+        erase(0);
+        differences("erasing what may not be settled")?;
+        settling::settled(&url);
+        erase(1);
+        differences("erasing what is settled")?;
+        api.write("PATCH", "/settings", &json!({"retentionDays": 1}))
+            .unwrap();
+        service.backend.command(&["retention"]).unwrap();
+        differences("removing what is older than a day")?;
+        erase(2);
+        differences("erasing what is partly removed")
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
 }
