@@ -325,6 +325,15 @@ mod tests {
         })
     }
 
+    #[test]
+    fn a_conditional_comment_in_a_style_of_an_image_is_a_comment() {
+        let html = "<svg><style><!--[if mso]><a href=\"https://l.example/\">x</a><![endif]-->";
+        let lexed = in_pieces(html, &[]);
+        assert_eq!(lexed.regions.len(), 1);
+        let found = read(html, PIXEL_SOURCE).unwrap();
+        assert_eq!(found.links.len(), 1);
+    }
+
     proptest! {
         #[test]
         fn it_does_not_matter_in_which_pieces_a_mail_is_read((html, cuts) in cut_mail()) {
@@ -340,7 +349,16 @@ mod tests {
             let mut exact = Findings::default();
             read_whole(&walk, &mut exact).unwrap();
             read_regions(&walk, &mut exact).unwrap();
-            prop_assert_eq!(read(&html, PIXEL_SOURCE).unwrap(), exact.document);
+            let found = read(&html, PIXEL_SOURCE).unwrap();
+            if exact.document.has_foreign {
+                // lol_html's lexer takes `<title c=>` in SVG for raw text, in which it sees no
+                // comments; scanning sees them.
+                for link in &exact.document.links {
+                    prop_assert!(found.links.contains(link), "{link:?} is not in {found:?}");
+                }
+            } else {
+                prop_assert_eq!(found, exact.document);
+            }
         }
     }
 }

@@ -299,8 +299,9 @@ impl TransformController for Controller<'_, '_> {
         }
         if name == Tag::Noscript {
             capture |= Capture::TEXT;
-        } else if tokenizer::starts_raw_text(&name) {
-            // Lexing ends with this tag: there are no comments in what follows.
+        } else if namespace == Namespace::Html && tokenizer::starts_raw_text(&name) {
+            // Lexing ends with this tag: there are no comments in what follows. In SVG and MathML
+            // such names are tags like any other.
             capture = Capture::NEXT_START_TAG;
         }
         Ok(capture)
