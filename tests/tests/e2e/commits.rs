@@ -135,7 +135,7 @@ fn answers_of_postgres_cut_off_at_any_byte_lose_nothing_and_count_nothing_twice(
     // on a new one: where the two took turns at the wrong moment, the sweep begins again.
     let mut bytes = 0;
     loop {
-        bytes += 15;
+        bytes += 7;
         let batch = pen.opens(&mail.pixel(), 10);
         let faults = proxy.faults();
         proxy.set_fault(Fault::CutAnswerAfter(bytes));
@@ -164,7 +164,7 @@ fn answers_of_postgres_cut_off_at_any_byte_lose_nothing_and_count_nothing_twice(
         assert_eq!(opened(&platform), total, "{bytes}");
         if proxy.faults() == faults {
             sweeps += 1;
-            if lost_answers > 0 || sweeps == 5 {
+            if lost_answers > 0 || sweeps == 20 {
                 break;
             }
             bytes = sweeps;
