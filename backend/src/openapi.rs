@@ -68,6 +68,11 @@ impl Modify for Security {
 
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
 
+/// The document as people and generators read it.
+pub(crate) fn pretty() -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&*DOCUMENT)
+}
+
 /// This document.
 #[utoipa::path(tag = "operation", responses((status = 200, body = Object)))]
 #[get("/openapi.json")]

@@ -4,6 +4,7 @@ mod api_key;
 mod block;
 mod keyring;
 mod migrate;
+mod openapi;
 mod output;
 mod reclassify;
 mod replay;
@@ -83,6 +84,8 @@ enum Command {
     /// Show and rotate the keys that sign links.
     #[command(subcommand)]
     Keyring(keyring::KeyringCommand),
+    /// Print the OpenAPI document of this version, as the service answers it at /openapi.json.
+    Openapi,
 }
 
 /// Runs the command line of this process. Exits with 0 on success, 1 on failure, 2 on wrong usage;
@@ -150,6 +153,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
                 .await
             }
             Command::Keyring(command) => keyring::run(command, &cli.store.read()?, output),
+            Command::Openapi => openapi::run(),
         };
         done.map(|()| ExitCode::SUCCESS)
     })

@@ -1,0 +1,10 @@
+export { KraiterError, type ClientErrorCode, type ServiceErrorCode } from "./errors.js";
+export { Kraiter } from "./kraiter.js";
+export { List, type Page } from "./list.js";
+export { newSendId } from "./send-id.js";
+export type { BatchResult } from "./resources/mails.js";
+export type { ReportResult } from "./resources/sends.js";
+export type { Statistics } from "./resources/statistics.js";
+export type { CallOptions, KraiterOptions } from "./transport.js";
+export type * from "./types.js";
+export type { components, operations, paths } from "./generated/schema.js";

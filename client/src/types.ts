@@ -1,0 +1,61 @@
+/** Names for what the generated types call by path. */
+
+import type { components, operations } from "./generated/schema.js";
+
+type Schemas = components["schemas"];
+type Simplified<T> = { [K in keyof T]: T[K] };
+
+/** A moment: a `Date`, or its text in RFC 3339. */
+export type Time = Date | string;
+/** What stands in a body; dates may be written as text. */
+type Body<T> = T extends Date ? Time : T extends object ? { [K in keyof T]: Body<T[K]> } : T;
+type Query<Name extends keyof operations> = NonNullable<operations[Name]["parameters"]["query"]>;
+type Times = "from" | "to" | "activeSince";
+type Several = "type" | "verdict";
+/** Parameters of a URL as JavaScript has them: dates, and lists instead of commas. */
+type Asked<Name extends keyof operations> = Simplified<{
+  [K in Exclude<keyof Query<Name>, "cursor">]?:
+    | (K extends Times ? Time : K extends Several ? Query<Name>[K] | readonly string[] : Query<Name>[K])
+    | undefined;
+}>;
+
+export type Contact = Schemas["Contact"];
+export type ContactExport = Schemas["ContactExport"];
+export type Condition = Omit<Schemas["Condition"], "value"> & { value?: string | number | Date };
+export type Erasure = Schemas["Erasure"];
+export type Event = Schemas["Event"];
+export type EventType = Schemas["EventType"];
+export type Send = Schemas["Send"];
+export type SendStatus = Schemas["Status"];
+export type NewSend = Body<Schemas["SendRequest"]>;
+export type StatusChange = Body<Schemas["StatusChange"]>;
+export type Mail = Body<Schemas["RewriteRequest"]>;
+export type RewrittenMail = Schemas["RewriteAnswer"];
+export type Stats = Schemas["Stats"];
+export type LinkStats = Schemas["LinkStats"];
+export type ClientStats = Schemas["ClientStats"];
+export type Campaign = Schemas["Campaign"];
+export type Settings = Schemas["Settings"];
+export type SettingsChange = Body<Schemas["SettingsChange"]>;
+export type Block = Schemas["Block"];
+export type NewBlock = Schemas["BlockRequest"];
+export type BlockKind = Schemas["BlockKind"];
+export type AuditEntry = Schemas["AuditEntry"];
+
+export type EventsQuery = Asked<"get_events">;
+export type StatsQuery = Asked<"get_stats">;
+export type LinkStatsQuery = Asked<"get_links">;
+export type ClientStatsQuery = Asked<"get_clients">;
+export type CampaignsQuery = Asked<"get_campaigns">;
+export type AuditQuery = Asked<"get_audit">;
+/** How long pages are, 1 to 1000 items; 100 if not given. */
+export interface PageQuery {
+  limit?: number | undefined;
+}
+
+/** What all recipients of a batch share. */
+export type SharedMail = Partial<Omit<Mail, "contact" | "sendId">>;
+/** One recipient of a batch, with what is its own. */
+export type Recipient = Pick<Mail, "contact"> & Partial<Omit<Mail, "options" | "dryRun">>;
+/** What a mail server reports of a send. */
+export type StatusReport = StatusChange & { sendId: string };

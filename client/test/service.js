@@ -1,0 +1,23 @@
+/** The service that tests talk to: `cargo test --test client` starts it and says where it is. */
+
+import { Kraiter } from "@kraiter/tracking";
+
+export const baseUrl = wanted("KRAITER_API");
+export const apiKey = wanted("KRAITER_API_KEY");
+export const kraiter = new Kraiter({ apiKey, baseUrl });
+
+let names = 0;
+
+/** A name that no other test and no other run has. */
+export function fresh(what) {
+  names += 1;
+  return `${what}-${process.pid}-${Date.now().toString(36)}-${names}`;
+}
+
+export const address = (what = "reader") => `${fresh(what)}@example.com`;
+
+function wanted(name) {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: run cargo test --test client`);
+  return value;
+}
