@@ -4,6 +4,8 @@ import { Kraiter } from "@kraiter/tracking";
 
 export const baseUrl = wanted("KRAITER_API");
 export const apiKey = wanted("KRAITER_API_KEY");
+/** Of a tenant that only the examples of README.md use. */
+export const readmeKey = wanted("KRAITER_README_KEY");
 export const kraiter = new Kraiter({ apiKey, baseUrl });
 
 let names = 0;

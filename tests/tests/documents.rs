@@ -70,6 +70,7 @@ fn every_relative_link_in_the_documents_leads_somewhere() {
         "ARCHITECTURE.md",
         "CHANGELOG.md",
         "envoy/README.md",
+        "client/README.md",
     ] {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();
