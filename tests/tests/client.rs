@@ -66,7 +66,8 @@ fn one_reader(api: &Api, edge: &mut Edge) {
     let body = json!({"sendId": "spring-sale-1", "contact": "reader@example.com",
         "campaign": "spring-sale", "html": html});
     let (pixel, clicks, _) = tokens(&api.write("POST", "/rewrite", &body).unwrap());
-    let person = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Thunderbird/128.4.0";
+    let person =
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Thunderbird/128.4.0";
     let machine = "Mozilla/5.0 (compatible; Googlebot/2.1)";
     let start = now().0;
     let mut batch = String::new();
