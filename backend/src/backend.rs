@@ -10,6 +10,7 @@ use crate::api_keys::bearer;
 use crate::blocks::feed::PolicyFeed;
 use crate::config::IngestSecret;
 use crate::database::{Partitions, Pool};
+use crate::events::stream::Hub;
 use crate::http::{ErrorCode, Problem};
 use crate::ingest::IngestQueue;
 use crate::signing::SharedKeyring;
@@ -25,6 +26,7 @@ pub(crate) struct Backend {
     pub(crate) rules: Arc<Rules>,
     pub(crate) ingest_secret: IngestSecret,
     pub(crate) policy: PolicyFeed,
+    pub(crate) streams: Arc<Hub>,
     pub(crate) metrics: PrometheusHandle,
 }
 

@@ -29,6 +29,7 @@ mod http;
 mod ingest;
 mod mails;
 mod openapi;
+mod previews;
 pub mod private_postgres;
 mod random;
 mod replay;

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::backend::Backend;
 use crate::config::ServeConfig;
 use crate::database::{Partitions, Planner, Pool, analyze_new_tables};
+use crate::events::stream::Hub;
 use crate::http::access_log::{SlowRequests, log_request};
 use crate::ingest::IngestQueue;
 use crate::retention::apply_regularly;
@@ -20,7 +21,7 @@ use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
 use crate::{
     audit, blocks, campaigns, clock, contacts, dashboard, erasure, events, export, health, ingest,
-    mails, openapi, segments, sends, stats, telemetry, tenants,
+    mails, openapi, previews, segments, sends, stats, telemetry, tenants,
 };
 
 /// How long requests that were accepted may take to finish once the service is told to stop.
@@ -46,11 +47,13 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(erasure::http::delete_contact)
         .service(export::http::get_export)
         .service(events::http::get_events)
+        .service(events::stream::http::get_stream)
         .service(stats::http::get_stats)
         .service(stats::links::http::get_links)
         .service(stats::clients::http::get_clients)
         .service(campaigns::http::get_campaigns)
         .service(campaigns::http::get_campaign)
+        .service(previews::http::get_preview)
         .service(tenants::http::get_settings)
         .service(tenants::http::patch_settings)
         .service(audit::http::get_audit)
@@ -112,6 +115,7 @@ async fn serve_on(
         rules: Arc::clone(&config.rules),
         ingest_secret: config.ingest_secret.clone(),
         policy: Default::default(),
+        streams: Hub::new(store.pool.clone()),
         metrics: telemetry::metrics()?,
     });
     let retention_pool = store.separate_pool(1, config.write_timeout, Planner::Default)?;
@@ -166,6 +170,8 @@ async fn serve_on(
 
     let signal = stopped.await;
     tracing::info!(signal, "stopping: finishing what was accepted");
+    // They would last for as long as somebody listens.
+    backend.streams.close();
     handle.stop(true).await;
     running.await??;
     upkeep.abort();

@@ -24,6 +24,10 @@ pub(crate) struct Caller<S> {
 }
 
 impl<S> Caller<S> {
+    pub(crate) fn key(&self) -> KeyName {
+        self.key
+    }
+
     /// Who did it, for the audit log.
     pub(crate) fn actor(&self) -> Actor {
         Actor::ApiKey(self.key)

@@ -85,6 +85,18 @@ pub(crate) async fn list(
         .collect())
 }
 
+/// Whether a key that was valid is no more.
+pub(crate) async fn is_revoked(
+    client: &deadpool_postgres::Client,
+    tenant: TenantId,
+    id: KeyName,
+) -> Result<bool, DatabaseError> {
+    let sql = "select from api_keys where tenant_id = $1 and id = $2 and revoked_at is null";
+    let statement = client.prepare_cached(sql).await?;
+    let row = client.query_opt(&statement, &[&key(tenant), &id.0]).await?;
+    Ok(row.is_none())
+}
+
 /// `None` if the tenant has no such key. Revoking twice keeps the first time.
 pub(crate) async fn revoke(
     client: &impl GenericClient,

@@ -32,6 +32,9 @@ pub(crate) struct CampaignView {
     last_activity_hour: Timestamp,
     totals: CountsView,
     rates: RatesView,
+    /// When a batch last had its mail kept, which `GET /campaigns/{name}/preview` shows; `null` if
+    /// none did.
+    preview_kept_at: Option<Timestamp>,
 }
 
 impl From<CampaignSummary> for CampaignView {
@@ -42,6 +45,7 @@ impl From<CampaignSummary> for CampaignView {
             last_activity_hour: campaign.last_hour,
             totals: CountsView::of(&campaign.totals, None),
             rates: Rates::of(&campaign.totals).into(),
+            preview_kept_at: campaign.preview_kept_at,
         }
     }
 }

@@ -16,4 +16,6 @@ pub(crate) struct CampaignSummary {
     /// The hour in which the newest one lies.
     pub(crate) last_hour: Timestamp,
     pub(crate) totals: Counts,
+    /// When a mail of it was last kept to look at.
+    pub(crate) preview_kept_at: Option<Timestamp>,
 }

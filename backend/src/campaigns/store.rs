@@ -13,10 +13,12 @@ use crate::stats::{Counts, OfKind};
 use crate::tenants::store::key;
 
 /// What is selected of each campaign: its hours, then a list of kinds with a list of what was counted
-/// of each and a list of how many were firsts.
+/// of each and a list of how many were firsts, and when its mail was kept.
 const COLUMNS: &str = "campaign, min(first_hour), max(last_hour), array_agg(kind), \
                        array_agg(events), array_agg(human), array_agg(machine), \
-                       array_agg(firsts), array_agg(human_firsts)";
+                       array_agg(firsts), array_agg(human_firsts), \
+                       (select kept_at from previews p \
+                         where p.tenant_id = $1 and p.campaign = kinds.campaign)";
 
 const BY_KIND: &str = "select campaign, kind, min(hour) as first_hour, max(hour) as last_hour, \
                          sum(events_count)::bigint as events, \
@@ -54,6 +56,7 @@ fn read(row: &Row) -> CampaignSummary {
         first_hour: row.get(1),
         last_hour: row.get(2),
         totals,
+        preview_kept_at: row.get(9),
     }
 }
 

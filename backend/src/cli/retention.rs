@@ -76,6 +76,7 @@ fn text(report: &Report) -> String {
             tenant.kept_since.to_string(),
             tenant.events.to_string(),
             tenant.sends.to_string(),
+            tenant.previews.to_string(),
         ]
     });
     let header = match report.dry_run {
@@ -84,8 +85,15 @@ fn text(report: &Report) -> String {
             "KEPT SINCE",
             "EVENTS TO REMOVE",
             "SENDS TO REMOVE",
+            "PREVIEWS TO REMOVE",
         ],
-        false => ["TENANT", "KEPT SINCE", "EVENTS REMOVED", "SENDS REMOVED"],
+        false => [
+            "TENANT",
+            "KEPT SINCE",
+            "EVENTS REMOVED",
+            "SENDS REMOVED",
+            "PREVIEWS REMOVED",
+        ],
     };
     let mut text = table(header, rows);
     let verb = match report.dry_run {

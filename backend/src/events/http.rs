@@ -95,6 +95,44 @@ impl From<Event> for EventView {
     }
 }
 
+/// Which events a request asks for, in its words. A contact has to be looked up besides.
+pub(crate) struct Selection<'q> {
+    pub(crate) kind: Option<&'q str>,
+    pub(crate) verdict: Option<&'q str>,
+    pub(crate) send_id: Option<&'q str>,
+    pub(crate) campaign: Option<&'q str>,
+}
+
+impl Selection<'_> {
+    pub(crate) fn parse(&self) -> Result<EventFilter, Problem> {
+        let kinds = self.kind.map(|kinds| {
+            kinds
+                .split(',')
+                .map(|kind| parameter::<EventType>("type", kind))
+                .collect()
+        });
+        let verdicts = self.verdict.map(|verdicts| {
+            verdicts
+                .split(',')
+                .map(|verdict| parameter::<Verdict>("verdict", verdict))
+                .collect()
+        });
+        let send = self
+            .send_id
+            .map(|id| SendId::parse(id).map_err(|error| invalid_parameter("sendId", &error)));
+        let campaign = self
+            .campaign
+            .map(|name| parameter::<Campaign>("campaign", name));
+        Ok(EventFilter {
+            kinds: kinds.transpose()?,
+            verdicts: verdicts.transpose()?,
+            send: send.transpose()?.map(|id| id.as_str().to_owned()),
+            campaign: campaign.transpose()?.map(|name| name.as_str().to_owned()),
+            ..EventFilter::default()
+        })
+    }
+}
+
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -144,37 +182,17 @@ pub(crate) async fn get_events(
             .map(|text| parameter(name, text))
             .transpose()
     };
-    let kinds = query.kind.as_deref().map(|kinds| {
-        kinds
-            .split(',')
-            .map(|kind| parameter::<EventType>("type", kind))
-            .collect()
-    });
-    let verdicts = query.verdict.as_deref().map(|verdicts| {
-        verdicts
-            .split(',')
-            .map(|verdict| parameter::<Verdict>("verdict", verdict))
-            .collect()
-    });
+    let selection = Selection {
+        kind: query.kind.as_deref(),
+        verdict: query.verdict.as_deref(),
+        send_id: query.send_id.as_deref(),
+        campaign: query.campaign.as_deref(),
+    };
     let mut filter = EventFilter {
-        kinds: kinds.transpose()?,
-        verdicts: verdicts.transpose()?,
-        send: query
-            .send_id
-            .as_deref()
-            .map(|id| SendId::parse(id).map_err(|error| invalid_parameter("sendId", &error)))
-            .transpose()?
-            .map(|id| id.as_str().to_owned()),
-        contact: None,
-        campaign: query
-            .campaign
-            .as_deref()
-            .map(|name| parameter::<Campaign>("campaign", name))
-            .transpose()?
-            .map(|campaign| campaign.as_str().to_owned()),
         from: time("from", &query.from)?,
         to: time("to", &query.to)?,
         before: page::cursor(query.cursor.as_deref())?,
+        ..selection.parse()?
     };
     let client = connect(&backend.pool).await?;
     if let Some(contact) = query.contact.as_deref() {

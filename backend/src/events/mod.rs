@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod store;
+pub(crate) mod stream;
 
 use std::net::IpAddr;
 use std::str::FromStr;

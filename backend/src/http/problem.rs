@@ -36,10 +36,12 @@ pub(crate) enum ErrorCode {
     UnknownContact,
     ContactErased,
     UnknownCampaign,
+    UnknownPreview,
     UnknownBlock,
     MethodNotAllowed,
     SendConflict,
     TooManyBlocks,
+    TooManyStreams,
     Saturated,
     QueryTooSlow,
     DatabaseUnavailable,
@@ -61,10 +63,12 @@ impl ErrorCode {
             | Self::UnknownSend
             | Self::UnknownContact
             | Self::UnknownCampaign
+            | Self::UnknownPreview
             | Self::UnknownBlock => StatusCode::NOT_FOUND,
             Self::ContactErased => StatusCode::GONE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::SendConflict | Self::TooManyBlocks => StatusCode::CONFLICT,
+            Self::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::MissingField
@@ -105,10 +109,12 @@ impl ErrorCode {
             Self::UnknownContact => "There is no such contact",
             Self::ContactErased => "The contact was erased",
             Self::UnknownCampaign => "There is no such campaign",
+            Self::UnknownPreview => "No mail of the campaign is kept",
             Self::UnknownBlock => "There is no such block",
             Self::MethodNotAllowed => "The method is not allowed here",
             Self::SendConflict => "The send id belongs to another contact",
             Self::TooManyBlocks => "There are too many blocks",
+            Self::TooManyStreams => "Too many streams are open",
             Self::Saturated => "The backend is busy",
             Self::QueryTooSlow => "The question takes too long to answer",
             Self::DatabaseUnavailable => "The database does not answer",

@@ -17,12 +17,14 @@ use super::large::LargeMail;
 use super::rewrite::{Addressee, ReadyMail, Rewriter, address};
 use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
+use crate::database::connect;
 use crate::http::problem::ProblemDocument;
 use crate::http::{ErrorCode, Problem, body, ndjson::Lines};
+use crate::previews;
 use crate::rewriting::{Options, TrackingBase};
-use crate::sends::Status;
 use crate::sends::http::SendRequest;
 use crate::sends::registration::NewSend;
+use crate::sends::{Campaign, Status};
 use crate::tenants::Tenant;
 
 /// Recipients that are registered in one transaction.
@@ -48,6 +50,9 @@ struct Shared {
     options: RewriteOptions,
     #[serde(default)]
     dry_run: bool,
+    /// Whether the shared mail is kept to look at.
+    #[serde(default)]
+    keep_preview: bool,
 }
 
 /// One recipient, with what is its own.
@@ -77,6 +82,8 @@ pub(super) struct Batch {
     shared: Shared,
     /// The shared mail, if the first line has one.
     mail: Option<Arc<ReadyMail>>,
+    /// The campaign whose mail is to be kept.
+    preview_of: Option<Campaign>,
     lines: Lines,
 }
 
@@ -85,6 +92,28 @@ struct Ready {
     send: NewSend,
     /// Its own mail, where it is not the shared one.
     own: Option<Arc<ReadyMail>>,
+}
+
+/// The campaign of a first line that asks to keep its mail, which it then has to have.
+fn previewed(shared: &Shared) -> Result<Campaign, Problem> {
+    let missing = |field: &str| {
+        let detail = format!("With keepPreview the first line needs {field}.");
+        Problem::new(ErrorCode::MissingField, detail).about(field)
+    };
+    let bytes = shared.html.as_ref().ok_or_else(|| missing("html"))?.len();
+    if bytes > previews::MAX_BYTES {
+        let most = previews::MAX_BYTES;
+        let detail =
+            format!("html has {bytes} bytes; at most {most} are kept. Leave keepPreview out.");
+        return Err(Problem::invalid("keepPreview", detail));
+    }
+    let campaign = shared
+        .campaign
+        .as_deref()
+        .ok_or_else(|| missing("campaign"))?;
+    campaign
+        .parse()
+        .map_err(|error| Problem::invalid("campaign", format!("{error}.")))
 }
 
 impl Batch {
@@ -101,6 +130,10 @@ impl Batch {
         let mut shared: Shared = body::parse(&first)?;
         let base = tenant.settings.tracking_base();
         let options = shared.options.allowed_by(&tenant.settings);
+        let preview_of = shared
+            .keep_preview
+            .then(|| previewed(&shared))
+            .transpose()?;
         let html = shared.html.take();
         let read = |html| {
             let (text, own) = (shared.text.clone(), shared.list_unsubscribe.clone());
@@ -113,8 +146,22 @@ impl Batch {
             options,
             shared,
             mail,
+            preview_of,
             lines,
         })
+    }
+
+    /// Keeps the shared mail to look at, if that was asked for.
+    pub(super) async fn keep_preview(&self, backend: &Backend) -> Result<(), Problem> {
+        let (Some(campaign), Some(mail)) = (&self.preview_of, &self.mail) else {
+            return Ok(());
+        };
+        if self.shared.dry_run {
+            return Ok(());
+        }
+        let (client, preview) = (connect(&backend.pool).await?, mail.preview());
+        let (tenant, campaign) = (self.tenant.id, campaign.as_str());
+        Ok(previews::store::keep(&client, tenant, campaign, &preview, clock::now()).await?)
     }
 
     /// One answer line for each recipient, in order.

@@ -198,10 +198,12 @@ pub(crate) async fn post_rewrite(
 
 /// Rewrites one mail for many recipients. The first line of the body holds what all share:
 /// `{"html", "text"?, "campaign"?, "listUnsubscribe"?, "status"?, "sentAt"?, "options"?,
-/// "dryRun"?}`. Each further line is one recipient: `{"contact", "sendId"?}`, and where it differs
+/// "dryRun"?, "keepPreview"?}`. Each further line is one recipient: `{"contact", "sendId"?}`, and where it differs
 /// its own `html`, `text`, `campaign`, `listUnsubscribe`, `status` or `sentAt`. Answers one line for
 /// each recipient, in order: what `/rewrite` answers, or `{"error": {…}}` for that line alone.
-/// Answers begin before the body has ended.
+/// Answers begin before the body has ended. With `keepPreview` the shared `html`, of at most 1 MiB, is
+/// kept as the campaign's mail for `GET /campaigns/{name}/preview`, in place of the one before, until the
+/// next one or until it is older than `retentionDays`; what single recipients get never is.
 #[utoipa::path(
     tag = "mail",
     security(("apiKey" = ["render"])),
@@ -232,6 +234,7 @@ pub(crate) async fn post_rewrite_batch(
 ) -> Result<HttpResponse, Problem> {
     let tenant = backend.tenant(caller.tenant).await?;
     let batch = batch::Batch::open(tenant, body.ndjson()?).await?;
+    batch.keep_preview(&backend).await?;
     let answers = batch.answers(backend)?;
     Ok(HttpResponse::Ok()
         .content_type("application/x-ndjson")

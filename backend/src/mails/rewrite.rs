@@ -16,8 +16,8 @@ use crate::database::connect;
 use crate::http::{ErrorCode, Problem};
 use crate::random;
 use crate::rewriting::{
-    LinkReport, Options, Plan, Recipient, RewriteError, Rewritten, Rules, Scratch, Stencil,
-    TrackingBase,
+    LinkReport, Options, Plan, Preview, Recipient, RewriteError, Rewritten, Rules, Scratch,
+    Stencil, TrackingBase,
 };
 use crate::sends::http::{refused, register_group};
 use crate::sends::registration::{NewSend, Refusal, Registered};
@@ -75,6 +75,11 @@ impl ReadyMail {
 }
 
 impl ReadyMail {
+    /// The mail to look at, for nobody.
+    pub(super) fn preview(&self) -> Preview {
+        self.plan.preview()
+    }
+
     /// Whether its answer had better be handed on in pieces.
     pub(super) fn is_large(&self) -> bool {
         self.plan.source_bytes() > LARGE_BYTES

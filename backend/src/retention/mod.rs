@@ -54,6 +54,8 @@ pub(crate) struct TenantReport {
     /// Removed one by one; what was in a dropped partition is not counted.
     pub(crate) events: u64,
     pub(crate) sends: u64,
+    /// Mails that were kept to look at.
+    pub(crate) previews: u64,
 }
 
 #[derive(Debug, thiserror::Error)]

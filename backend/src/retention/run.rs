@@ -9,6 +9,7 @@ use super::{Report, RetentionError, TenantReport, kept_since, store};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::clock::Timestamp;
 use crate::database::{Client, DatabaseError, Partitions, Pool, connect};
+use crate::previews;
 use crate::tenants::{self, Tenant};
 
 /// How long a command waits for another run to end.
@@ -121,10 +122,12 @@ impl Run<'_> {
             kept_since: since,
             events: 0,
             sends: 0,
+            previews: 0,
         };
         if self.dry_run {
             report.events = store::count_events(client, tenant.id, since).await?;
             report.sends = store::count_sends(client, tenant.id, since).await?;
+            report.previews = previews::store::count_older(client, tenant.id, since).await?;
             return Ok(report);
         }
         steps.doing(&format!("events of {}", report.name));
@@ -150,9 +153,10 @@ impl Run<'_> {
                 tokio::time::sleep(batch.elapsed()).await;
             }
         }
-        if report.events > 0 || report.sends > 0 {
+        report.previews = previews::store::remove_older(client, tenant.id, since).await?;
+        if report.events + report.sends + report.previews > 0 {
             let detail = serde_json::json!({"events": report.events, "sends": report.sends,
-                "keptSince": since});
+                "previews": report.previews, "keptSince": since});
             let entry = Entry::new(tenant.id, self.actor, Action::RetentionApplied).with(detail);
             audit::store::write(client, &entry, self.now).await?;
         }

@@ -38,10 +38,13 @@ pub(crate) async fn apply_regularly(pool: Pool, partitions: Arc<Partitions>, int
                     .increment(events);
                 metrics::counter!("kraiter_retention_removed_total", "kind" => "send")
                     .increment(sends);
+                let previews: u64 = report.tenants.iter().map(|tenant| tenant.previews).sum();
+                metrics::counter!("kraiter_retention_removed_total", "kind" => "preview")
+                    .increment(previews);
                 metrics::gauge!("kraiter_retention_last_success_timestamp_seconds")
                     .set(now.millis() as f64 / 1000.0);
-                if events > 0 || sends > 0 || !report.partitions.is_empty() {
-                    tracing::info!(events, sends, partitions = ?report.partitions, "old data removed");
+                if events + sends + previews > 0 || !report.partitions.is_empty() {
+                    tracing::info!(events, sends, previews, partitions = ?report.partitions, "old data removed");
                 }
             }
             // Whoever holds the lock does it.

@@ -11,6 +11,7 @@
 //! plan      -> all of that for one mail, kept
 //! render    -> the plan for one recipient
 //! stencil   -> the plan written once for many recipients
+//! preview   -> the plan for nobody: to look at
 //! ```
 //!
 //! Pure: no I/O, no clock, no randomness, no knowledge of HTTP or of the database.
@@ -31,6 +32,7 @@ mod pixel;
 mod placeholder;
 mod plain_text;
 mod plan;
+mod preview;
 mod progress;
 mod render;
 mod report;
@@ -47,6 +49,7 @@ pub use error::RewriteError;
 pub use judgement::SkipReason;
 pub use options::{Options, PixelPosition};
 pub use plan::{MAX_MAIL_BYTES, Plan, Rules};
+pub use preview::{LINK_MARK, Preview};
 pub use render::{GMAIL_CLIP_BYTES, Recipient, Rewritten, Scratch};
 pub use report::LinkReport;
 pub use stencil::Stencil;

@@ -24,6 +24,7 @@ const CAMPAIGN: &str = "notes-on-the-engine";
 const URL: &str = "https://engine.example/note-g";
 const AGENT: &str = "Difference/2";
 const ADDRESS: &str = "203.0.113.77";
+const KEPT: &str = "It weaves algebraic patterns";
 const HOST: &str = "blocked.by-the-owner.example";
 
 /// A tenant with one of everything.
@@ -47,6 +48,11 @@ impl Owner {
         assert_eq!(edge.post(open + &click)["accepted"], 2);
         let block = json!({"kind": "host", "value": HOST});
         api.write("PUT", "/blocks", &block).unwrap();
+        let kept =
+            json!({"html": format!("<p>{KEPT}</p>"), "campaign": CAMPAIGN, "keepPreview": true});
+        let kept = Request::new("POST", "/rewrite/batch")
+            .body("application/x-ndjson", format!("{kept}\n"));
+        assert_eq!(api.send(kept).unwrap().status, 200);
         let contact_id = mail["contactId"].as_str().unwrap().to_owned();
         Self { api, contact_id }
     }
@@ -59,6 +65,7 @@ impl Owner {
             read(&format!("/sends/{SEND}")),
             read("/settings"),
             read("/blocks"),
+            read(&format!("/campaigns/{CAMPAIGN}/preview")),
         ];
         state.extend(all(&self.api, "/events"));
         state
@@ -73,6 +80,7 @@ impl Owner {
             AGENT,
             ADDRESS,
             HOST,
+            KEPT,
             &self.contact_id,
         ]
     }
@@ -195,6 +203,12 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
             (200, Request::get(format!("/events?contact={id}"))),
             (200, Request::get(format!("/events?campaign={CAMPAIGN}"))),
         ],
+        // One that is let in never ends: the first is of those that nobody may.
+        "GET /events/stream" => vec![
+            (400, Request::get("/events/stream?type=nothing")),
+            (404, Request::get(format!("/events/stream?contact={EMAIL}"))),
+            (404, Request::get(format!("/events/stream?contact={id}"))),
+        ],
         "GET /stats" => vec![
             (200, Request::get("/stats")),
             (200, Request::get(format!("/stats?campaign={CAMPAIGN}"))),
@@ -216,6 +230,9 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
         "GET /campaigns" => vec![(200, Request::get("/campaigns"))],
         "GET /campaigns/{name}" => {
             vec![(404, Request::get(format!("/campaigns/{CAMPAIGN}")))]
+        }
+        "GET /campaigns/{name}/preview" => {
+            vec![(404, Request::get(format!("/campaigns/{CAMPAIGN}/preview")))]
         }
         "GET /settings" => vec![(200, Request::get("/settings"))],
         "PATCH /settings" => vec![(
