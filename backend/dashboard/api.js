@@ -4,6 +4,7 @@ const KEY = "kraiter-api-key";
 
 export const signedIn = () => sessionStorage.getItem(KEY) !== null;
 export const signIn = (key) => sessionStorage.setItem(KEY, key);
+export const authorization = () => `Bearer ${sessionStorage.getItem(KEY)}`;
 export const signOut = () => sessionStorage.removeItem(KEY);
 
 export class ApiError extends Error {
@@ -20,7 +21,7 @@ export async function get(path, query = {}, signal) {
   const url = parameters.size ? `${path}?${parameters}` : path;
   let answer;
   try {
-    answer = await fetch(url, { headers: { authorization: `Bearer ${sessionStorage.getItem(KEY)}` }, cache: "no-store", signal });
+    answer = await fetch(url, { headers: { authorization: authorization() }, cache: "no-store", signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, { detail: "The service cannot be reached. Check that it runs, then try again." });

@@ -1,11 +1,14 @@
-// Lines over time. Colours are those of the style sheet, so that they follow the colour scheme.
+// Bars over time, one part on the other. Colours are those of the style sheet, so that they follow the
+// colour scheme.
 
 import uPlot from "./vendor/uplot.js";
 import { h } from "./dom.js";
-import { number } from "./format.js";
+import { date, number, shortTime } from "./format.js";
 
-const HEIGHT = 260;
+const HEIGHT = 240;
+const NARROWEST = 240;
 const DAY = 86_400;
+const STEPS = [1, 2, 5].flatMap((step) => Array.from({ length: 9 }, (_, power) => step * 10 ** power)).sort((a, b) => a - b);
 
 function tickTime(seconds, step) {
   const at = new Date(seconds * 1000);
@@ -13,34 +16,58 @@ function tickTime(seconds, step) {
   return at.toLocaleString("en-GB", withinDay ? { hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short" });
 }
 
-/** `lines`: [{ name, colour: "--human", values }]; `times` in seconds. It ends with `signal`. */
-export function chart(label, times, lines, hourly, signal) {
-  const place = h("div", { class: "chart", role: "img", "aria-label": label });
+/** What stands above the bars of a moment. */
+function tooltip(parts, times, hourly) {
+  const place = h("div", { class: "tooltip", "aria-hidden": "true" });
+  return {
+    place,
+    show(plot) {
+      const at = plot.cursor.idx;
+      place.classList.toggle("shown", at !== null && at !== undefined);
+      if (at === null || at === undefined) return;
+      const start = new Date(times[at] * 1000).toISOString();
+      place.replaceChildren(h("p", {}, hourly ? shortTime(start) : date(start)),
+        h("dl", {}, parts.map((part) => h("div", {}, h("dt", { class: `dot ${part.css}` }, part.name), h("dd", {}, number(part.values[at]))))));
+      const left = plot.bbox.left / devicePixelRatio + plot.valToPos(times[at], "x");
+      const room = plot.width - place.offsetWidth;
+      place.style.transform = `translate(${Math.max(0, Math.min(room, left - place.offsetWidth / 2))}px, -8px)`;
+    },
+  };
+}
+
+/** `parts`: [{ name, css, values }], the lowest first; `times` in seconds. It ends with `signal`. */
+export function chart(label, times, parts, hourly, signal) {
+  const place = h("div", { class: "plot" });
+  const tip = tooltip(parts, times, hourly);
+  const legend = h("ul", { class: "legend" }, parts.map((part) => h("li", { class: `dot ${part.css}` }, part.name)));
+  const whole = h("div", { class: "chart", role: "img", "aria-label": label }, legend, tip.place, place);
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  // Each reaches from the ground to its top; those that reach higher are drawn first.
+  const tops = parts.map((_, upTo) => times.map((_, at) => parts.slice(0, upTo + 1).reduce((sum, part) => sum + (part.values[at] || 0), 0))).reverse();
   let plot;
   const draw = () => {
     plot?.destroy();
-    const style = getComputedStyle(document.documentElement);
+    const style = getComputedStyle(whole);
     const colour = (name) => style.getPropertyValue(name).trim();
-    const axis = { stroke: colour("--muted"), font: "12px system-ui, sans-serif", ticks: { show: false }, grid: { stroke: colour("--line"), width: 1 } };
-    const series = lines.map((line) => ({
-      label: line.name,
-      stroke: colour(line.colour),
-      fill: `color-mix(in srgb, ${colour(line.colour)} 9%, transparent)`,
-      width: 2,
-      points: { show: times.length < 3 },
-      value: (_, value) => (value === null ? "–" : number(value)),
-    }));
+    const bars = uPlot.paths.bars({ size: [0.72, 28], radius: 0.12 });
+    const axis = { stroke: colour("--muted"), font: `12px ${style.fontFamily}`, ticks: { show: false } };
+    const step = times.length > 1 ? times[1] - times[0] : hourly ? 3600 : DAY;
     plot = new uPlot({
-      width: Math.max(260, place.clientWidth),
+      width: Math.max(NARROWEST, place.clientWidth),
       height: HEIGHT,
-      cursor: { drag: { x: false, y: false }, points: { size: 8 } },
-      scales: { y: { range: (_, low, high) => [0, Math.max(4, high * 1.08)] } },
-      axes: [{ ...axis, grid: { show: false }, space: 70, values: (_, ticks, __, ___, step) => ticks.map((tick) => tickTime(tick, step)) }, { ...axis, size: 56, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8], values: (_, ticks) => ticks.map(number) }],
-      series: [{ label: "Time", value: hourly ? "{D} {MMM}, {HH}:{mm}" : "{D} {MMM} {YYYY}" }, ...series],
-    }, [times, ...lines.map((line) => line.values)], place);
+      padding: [12, 4, 0, 0],
+      legend: { show: false },
+      cursor: { drag: { x: false, y: false }, points: { show: false }, y: false },
+      scales: { x: { range: () => [times[0] - step * 0.6, times[times.length - 1] + step * 0.6] }, y: { range: (_, __, high) => [0, Math.max(4, high * 1.04)] } },
+      axes: [
+        { ...axis, grid: { show: false }, size: 32, space: 70, values: (_, ticks, __, ___, width) => ticks.map((tick) => tickTime(tick, width)) },
+        { ...axis, grid: { stroke: colour("--line"), width: 1 }, size: (_, values) => 16 + 7 * Math.max(1, ...(values || []).map((value) => String(value).length)), incrs: STEPS, space: 44, values: (_, ticks) => ticks.map(number) },
+      ],
+      series: [{}, ...[...parts].reverse().map((part) => ({ label: part.name, fill: colour(`--${part.css}`), width: 0, paths: bars, points: { show: false } }))],
+      hooks: { setCursor: [tip.show] },
+    }, [times, ...tops], place);
   };
-  const resize = new ResizeObserver(() => plot?.setSize({ width: Math.max(260, place.clientWidth), height: HEIGHT }));
+  const resize = new ResizeObserver(() => plot?.setSize({ width: Math.max(NARROWEST, place.clientWidth), height: HEIGHT }));
   requestAnimationFrame(() => {
     if (signal.aborted) return;
     draw();
@@ -51,5 +78,5 @@ export function chart(label, times, lines, hourly, signal) {
     resize.disconnect();
     plot?.destroy();
   });
-  return place;
+  return whole;
 }

@@ -1,76 +1,90 @@
-// Events as they arrive, and the list of events that other pages share.
+// Events as they arrive, of all mail or of one campaign.
 
 import { get } from "../api.js";
-import { empty, h } from "../dom.js";
-import { client, number, time, types, verdicts } from "../format.js";
+import { empty, h, icon, segments } from "../dom.js";
+import { item } from "../events.js";
+import { counted, time } from "../format.js";
+import { listen } from "../stream.js";
 
-/** Between two looks. */
-const PAUSE = 2000;
 const SHOWN = 100;
+const SHOW = { why: false, dated: true };
+const REMEMBERED = 10_000;
+const CHOICES = [["Everything", null], ["Opens", "email.opened"], ["Clicks", "email.clicked"], ["Unsubscribes", "email.unsubscribed"]];
 
-export default async function live({ signal }) {
-  const list = timeline([], {});
-  const status = h("p", { class: "muted", role: "status" }, "Waiting for events");
-  const nothing = empty("Waiting for the first event", "Open a mail that was rewritten, or click a link in it: it appears here within seconds.");
-  const card = h("div", { class: "card" }, nothing);
+export default async function live({ name, signal }) {
+  const of = name === null ? {} : { campaign: name };
+  const place = h("div", { class: "card" });
+  const status = h("p", { class: "status", role: "status" }, "Connecting");
+  let watched = new AbortController();
+  signal.addEventListener("abort", () => watched.abort());
+  const watch = async (type) => {
+    watched.abort();
+    watched = new AbortController();
+    await follow({ ...of, ...(type && { type }) }, place, status, watched.signal);
+  };
+  await watch(null);
+  return h("section", { "data-title": name === null ? "Live" : `${name} live` },
+    h("div", { class: "head" },
+      h("div", {}, name !== null && h("a", { class: "back", href: `#/campaigns/${encodeURIComponent(name)}` }, icon("back"), name), h("h1", {}, "Live"), status),
+      segments("What to watch", CHOICES, watch)),
+    place);
+}
+
+/** What there is, then what comes. The stream is open before the list is asked for, so nothing falls between. */
+async function follow(query, place, status, signal) {
+  const list = h("ol", { class: "timeline live", "aria-label": "Events, newest first" });
   const known = new Set();
+  const early = [];
+  let listed = false;
   let arrived = 0;
-  const look = async () => {
-    const { items } = await get("/events", { limit: SHOWN }, signal);
-    const fresh = items.filter((event) => !known.has(event.id));
-    for (const event of items) known.add(event.id);
-    if (fresh.length) {
-      if (!list.isConnected) card.replaceChildren(list);
-      list.prepend(...fresh.map((event) => item(event, {})));
-      while (list.children.length > SHOWN) list.lastChild.remove();
-    }
-    return fresh.length;
+  const put = (entry) => {
+    if (!list.isConnected) place.replaceChildren(list);
+    list.prepend(entry);
+    while (list.children.length > SHOWN) list.lastChild.remove();
   };
-  await look();
-  const again = async () => {
-    try {
-      arrived += await look();
-      status.textContent = arrived ? `${number(arrived)} since you came` : "Listening";
-    } catch (error) {
-      if (signal.aborted) return;
-      status.textContent = `${error.message} Trying again.`;
-    }
-    if (!signal.aborted) setTimeout(again, PAUSE);
+  const take = (event) => {
+    if (!listed) return early.push(event);
+    if (known.has(event.id)) return;
+    known.add(event.id);
+    // What may come twice came within the last minute.
+    if (known.size > REMEMBERED) known.delete(known.values().next().value);
+    arrived += 1;
+    status.textContent = `${counted(arrived, "event")} since you came`;
+    const shown = item(event, SHOW);
+    shown.classList.add("new");
+    put(shown);
   };
-  setTimeout(again, PAUSE);
-  return h("section", { "data-title": "Live" },
-    h("div", { class: "head" }, h("div", {}, h("h1", {}, h("span", { class: "pulse", "aria-hidden": "true" }), "Live"), h("p", { class: "muted" }, "The newest events, a few seconds behind.")), status), card);
-}
-
-export function timeline(events, shown) {
-  return h("ol", { class: "timeline" }, events.map((event) => item(event, shown)));
-}
-
-/** The button that gets the page after; nothing on the last page. */
-export function more(page, list, shown, next) {
-  if (!page.nextCursor) return null;
-  let cursor = page.nextCursor;
-  const button = h("button", { type: "button", onclick: async () => {
-    button.disabled = true;
-    const answer = await next(cursor);
-    list.append(...answer.items.map((event) => item(event, shown)));
-    cursor = answer.nextCursor;
-    button.disabled = false;
-    if (!cursor) button.remove();
-  } }, "Show older");
-  return button;
-}
-
-function item(event, { contact = true, send = true }) {
-  const who = event.contact || event.contactId;
-  const parts = [
-    contact && h("a", { href: `#/contacts/${encodeURIComponent(who)}` }, who),
-    send && h("a", { class: "muted", href: `#/sends/${encodeURIComponent(event.sendId)}` }, event.sendId),
-    event.url && h("span", { class: "url" }, event.url),
-  ];
-  const details = [client(event), event.ip, event.reasons?.length && event.reasons.join(", ").replaceAll("_", " ")].filter(Boolean);
-  return h("li", { "data-id": event.id, class: event.type.slice("email.".length) },
-    h("div", { class: "what" }, h("strong", {}, types[event.type] || event.type), event.verdict && h("span", { class: `tag ${event.verdict}` }, verdicts[event.verdict] || event.verdict), parts),
-    h("time", { datetime: event.timestamp }, time(event.timestamp)),
-    details.length ? h("p", { class: "note" }, details.join(" · ")) : null);
+  const skipped = ({ reason, count, from }) => {
+    const many = count === undefined ? "Some events" : counted(count, "event");
+    const why = { late: "arrived late and are not shown", slow: "came faster than they could be shown", away: "happened while you were away" }[reason];
+    put(h("li", { class: "notice" }, `${many} ${why || "are not shown"}. They happened after ${time(from)}: GET /events?from=${from} has them.`));
+  };
+  const ask = async () => (await get("/events", { ...query, limit: 50 }, signal)).items;
+  const position = { last: undefined };
+  let text = "Connecting";
+  const say = () => {
+    const on = listed && text === "open";
+    status.classList.toggle("on", on);
+    status.textContent = !on ? (text === "open" ? "Connecting" : text) : arrived ? `${counted(arrived, "event")} since you came` : "Listening";
+  };
+  await new Promise((begun) => {
+    const state = (now) => {
+      text = now;
+      begun();
+      say();
+      // Nothing had happened yet, so there was nothing to come back with.
+      if (listed && now === "open" && !position.last) ask().then((items) => items.reverse().forEach(take), () => {});
+    };
+    listen(query, { position, signal, take, skipped, state });
+    signal.addEventListener("abort", begun);
+  });
+  const items = await ask();
+  if (items.length) place.replaceChildren(list);
+  else if (!list.isConnected) place.replaceChildren(empty("Waiting for the first event", "Open a mail that was rewritten, or follow a link in it: it appears here within seconds."));
+  list.append(...items.map((event) => item(event, SHOW)));
+  for (const event of items) known.add(event.id);
+  position.last ??= items[0]?.id;
+  listed = true;
+  early.forEach(take);
+  say();
 }

@@ -23,9 +23,9 @@ export default function signIn(enter) {
   return h("section", { class: "sign-in" },
     h("img", { src: "/dashboard/icon.svg", alt: "", width: "44", height: "44" }),
     h("h1", {}, "Kraiter Tracking"),
-    h("p", { class: "lead" }, "Opens and clicks of your mail, people and machines apart."),
+    h("p", { class: "lead" }, "What happened to your mail, people and machines apart."),
     h("form", { onsubmit: submit }, h("label", { for: "key" }, "API key"), key, wrong, button),
-    h("p", { class: "note", id: "kept" }, "A key with the scope read is enough. It stays in this tab and is forgotten when the tab is closed."),
+    h("p", { class: "note", id: "kept" }, "A key with the scope read is enough. It stays in this tab and is forgotten with it."),
     h("details", {}, h("summary", {}, "I have no key"),
       h("p", {}, "Make one where the service runs. It is shown once."),
       code("kraiter api-key create --tenant NAME --scopes read")));

@@ -10,8 +10,15 @@ use crate::http::{ErrorCode, Problem};
 
 /// Nothing inline, nothing from elsewhere, and no page may frame it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                      connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
+
+/// Of the empty page that a mail is shown in: nothing runs and nothing is loaded there, whatever the mail
+/// says, but it may look as it likes.
+const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
+                           base-uri 'none'; form-action 'none'; frame-ancestors 'self'; \
+                           sandbox allow-same-origin";
+const MAIL_FRAME: &str = "frame.html";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -41,8 +48,13 @@ const ASSETS: &[Asset] = &[
     asset!("app.js", SCRIPT),
     asset!("api.js", SCRIPT),
     asset!("chart.js", SCRIPT),
+    asset!("click-map.js", SCRIPT),
     asset!("dom.js", SCRIPT),
+    asset!("events.js", SCRIPT),
     asset!("format.js", SCRIPT),
+    asset!("frame.html", HTML),
+    asset!("overview.js", SCRIPT),
+    asset!("stream.js", SCRIPT),
     asset!("pages/campaign.js", SCRIPT),
     asset!("pages/campaigns.js", SCRIPT),
     asset!("pages/contact.js", SCRIPT),
@@ -76,9 +88,14 @@ fn answer(name: &str) -> HttpResponse {
         let detail = format!("The dashboard has no file {name:?}. It starts at /dashboard.");
         return Problem::new(ErrorCode::NotFound, detail).error_response();
     };
+    let policy = match name {
+        MAIL_FRAME => MAIL_POLICY,
+        _ => POLICY,
+    };
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, asset.content_type))
-        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((header::CONTENT_SECURITY_POLICY, policy))
+        .insert_header((header::X_DNS_PREFETCH_CONTROL, "off"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         // Files of two versions must not meet in one page.
