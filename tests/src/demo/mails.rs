@@ -58,7 +58,8 @@ impl Mails<'_> {
         let mut recipient = 0;
         let all = sent_at.len() as u64;
         for group in sent_at.chunks(BATCH) {
-            let first = json!({"html": self.html(), "campaign": self.campaign, "keepPreview": true});
+            let first =
+                json!({"html": self.html(), "campaign": self.campaign, "keepPreview": true});
             let mut body = first.to_string();
             for (number, sent) in (recipient..).zip(group) {
                 let line = json!({

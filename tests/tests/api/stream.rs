@@ -1,7 +1,7 @@
 //! `GET /events/stream`: who listens sees events as they arrive, whichever replica took them, and is told
 //! of those that it does not see.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
