@@ -48,7 +48,7 @@ mod tests {
         let html = "<body class=x><a href='https://a.example/?a=1&amp;b=2'>a</a>\
                     <a href=mailto:b@b.example>b</a><a href=https://c.example/>c</a>\
                     <a href=\"kraiter:unsubscribe\">d</a><a href=\"https://a.example/\">ä</a></body>";
-        let base = TrackingBase::new(&"https://t.example".parse().unwrap(), &Default::default());
+        let base = TrackingBase::new(&"https://t.example".parse().unwrap(), &"".parse().unwrap());
         let rules = Rules {
             options: &Options::default(),
             base: &base,

@@ -142,7 +142,9 @@ impl Arrivals {
     /// These could not be read: the next look takes them again.
     fn forget(&mut self, fresh: &[Uuid]) {
         for id in fresh {
-            self.known.as_mut().map(|known| known.remove(id));
+            if let Some(known) = &mut self.known {
+                known.remove(id);
+            }
             *self.sent.entry(hour_of(*id)).or_default() -= 1;
         }
     }
@@ -274,7 +276,7 @@ mod tests {
         let count = many.len() as i64;
         arrivals.take(look(&many, &[(0, count)]));
         let (fresh, skipped) = arrivals.take(look(&[], &[(0, count)]));
-        assert_eq!(fresh, []);
+        assert!(fresh.is_empty());
         assert_eq!(skipped.unwrap().count, Some(5));
     }
 }
