@@ -12,7 +12,8 @@ export const schemas: { readonly [name: string]: Dates } = {
   },
   "Campaign": {
     "firstActivityHour": "Timestamp",
-    "lastActivityHour": "Timestamp"
+    "lastActivityHour": "Timestamp",
+    "previewKeptAt": "Timestamp"
   },
   "ClientStats": {
     "from": "Timestamp",
@@ -78,7 +79,8 @@ export const schemas: { readonly [name: string]: Dates } = {
     "items": [
       {
         "firstActivityHour": "Timestamp",
-        "lastActivityHour": "Timestamp"
+        "lastActivityHour": "Timestamp",
+        "previewKeptAt": "Timestamp"
       }
     ]
   },
@@ -102,6 +104,9 @@ export const schemas: { readonly [name: string]: Dates } = {
         "timestamp": "Timestamp"
       }
     ]
+  },
+  "Preview": {
+    "keptAt": "Timestamp"
   },
   "RewriteRequest": {
     "sentAt": "Timestamp"
@@ -151,6 +156,7 @@ export const answers = {
   "DELETE /blocks": null,
   "GET /campaigns": "Page_Campaign",
   "GET /campaigns/{name}": "Campaign",
+  "GET /campaigns/{name}/preview": "Preview",
   "POST /contacts/search": "Page_Contact",
   "GET /contacts/{emailOrId}": "Contact",
   "DELETE /contacts/{emailOrId}": "Erasure",
@@ -161,6 +167,7 @@ export const answers = {
   "POST /contacts/{emailOrId}/match": null,
   "GET /edge/policy": null,
   "GET /events": "Page_Event",
+  "GET /events/stream": null,
   "GET /healthz": null,
   "POST /ingest": null,
   "GET /metrics": null,

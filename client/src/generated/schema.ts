@@ -77,6 +77,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/campaigns/{name}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The mail that a campaign's newest `/rewrite/batch` with `keepPreview` had, and how often each of its
+         *     links was clicked. What single recipients got of their own is never kept.
+         */
+        get: operations["get_preview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/contacts/{emailOrId}": {
         parameters: {
             query?: never;
@@ -240,6 +260,37 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events as they arrive, as server-sent events: `id:` is the event's id, `data:` what `GET /events`
+         *     shows of it, with the verdict that it has then. A comment every ten seconds says that the stream
+         *     lives. It begins with what arrives from now on, and ends when the service stops or the key is
+         *     revoked.
+         * @description Sent is what arrives within a minute of happening, a second or two later, from whichever replica took
+         *     it. What arrives later than that, or faster than a thousand a second for long, is not sent but
+         *     counted: `event: skipped` with `{"reason": "late", "count", "from"}`, of all events of the tenant,
+         *     which `GET /events?from=` has. So is what a reader was too slow for (`slow`). What is more than a day
+         *     old when it arrives, as out of an old journal, is not even counted.
+         *
+         *     Come back with `Last-Event-ID` and what happened since is sent first, from a minute before that event
+         *     on, so some may come twice: their ids tell. No more than the newest 1000 are; `skipped` with the
+         *     reason `away` says that there were others. What arrived late meanwhile is not counted.
+         */
+        get: operations["get_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -357,10 +408,12 @@ export interface paths {
         /**
          * Rewrites one mail for many recipients. The first line of the body holds what all share:
          *     `{"html", "text"?, "campaign"?, "listUnsubscribe"?, "status"?, "sentAt"?, "options"?,
-         *     "dryRun"?}`. Each further line is one recipient: `{"contact", "sendId"?}`, and where it differs
+         *     "dryRun"?, "keepPreview"?}`. Each further line is one recipient: `{"contact", "sendId"?}`, and where it differs
          *     its own `html`, `text`, `campaign`, `listUnsubscribe`, `status` or `sentAt`. Answers one line for
          *     each recipient, in order: what `/rewrite` answers, or `{"error": {…}}` for that line alone.
-         *     Answers begin before the body has ended.
+         *     Answers begin before the body has ended. With `keepPreview` the shared `html`, of at most 1 MiB, is
+         *     kept as the campaign's mail for `GET /campaigns/{name}/preview`, in place of the one before, until the
+         *     next one or until it is older than `retentionDays`; what single recipients get never is.
          */
         post: operations["post_rewrite_batch"];
         delete?: never;
@@ -584,6 +637,7 @@ export interface components {
             lastActivityHour: components["schemas"]["Timestamp"];
             /** @example spring-sale */
             name: string;
+            previewKeptAt?: components["schemas"]["Timestamp"] | null;
             rates: components["schemas"]["Rates"];
             totals: components["schemas"]["Counts"];
         };
@@ -934,7 +988,7 @@ export interface components {
          * @description Every way in which a request can fail. A code, once released, keeps its meaning.
          * @enum {string}
          */
-        ErrorCode: "invalid_json" | "invalid_encoding" | "invalid_parameter" | "missing_field" | "unknown_field" | "wrong_type" | "invalid_value" | "invalid_email" | "mail_too_complex" | "unsupported_media_type" | "body_too_large" | "missing_api_key" | "invalid_api_key" | "revoked_api_key" | "invalid_ingest_secret" | "missing_scope" | "operator_block" | "not_found" | "unknown_send" | "unknown_contact" | "contact_erased" | "unknown_campaign" | "unknown_block" | "method_not_allowed" | "send_conflict" | "too_many_blocks" | "saturated" | "query_too_slow" | "database_unavailable" | "internal";
+        ErrorCode: "invalid_json" | "invalid_encoding" | "invalid_parameter" | "missing_field" | "unknown_field" | "wrong_type" | "invalid_value" | "invalid_email" | "mail_too_complex" | "unsupported_media_type" | "body_too_large" | "missing_api_key" | "invalid_api_key" | "revoked_api_key" | "invalid_ingest_secret" | "missing_scope" | "operator_block" | "not_found" | "unknown_send" | "unknown_contact" | "contact_erased" | "unknown_campaign" | "unknown_preview" | "unknown_block" | "method_not_allowed" | "send_conflict" | "too_many_blocks" | "too_many_streams" | "saturated" | "query_too_slow" | "database_unavailable" | "internal";
         /** @description One thing that happened to a send. */
         Event: {
             campaign?: string | null;
@@ -1144,6 +1198,7 @@ export interface components {
                 lastActivityHour: components["schemas"]["Timestamp"];
                 /** @example spring-sale */
                 name: string;
+                previewKeptAt?: components["schemas"]["Timestamp"] | null;
                 rates: components["schemas"]["Rates"];
                 totals: components["schemas"]["Counts"];
             }[];
@@ -1270,6 +1325,42 @@ export interface components {
         };
         /** @enum {string} */
         Pixel: "bottom" | "top";
+        /** @description The mail of a campaign as all its recipients share it. */
+        Preview: {
+            /** @example spring-sale */
+            campaign: string;
+            /**
+             * @description As the batch had it; in place of a tracked link's URL stands `#kraiter-link-` and the link's
+             *     index. It may hold whatever its author wrote: show it where no script runs.
+             * @example <p><a href="#kraiter-link-0">Look</a></p>
+             */
+            html: string;
+            /** @description When a batch last brought this mail. */
+            keptAt: components["schemas"]["Timestamp"];
+            /** @description The tracked links of the HTML, by index. */
+            links: components["schemas"]["PreviewLink"][];
+        };
+        /** @description A link of the mail with the clicks that `GET /stats/links` shows of it. */
+        PreviewLink: {
+            /**
+             * Format: int64
+             * @example 42
+             */
+            clicks: number;
+            /**
+             * Format: int64
+             * @example 30
+             */
+            humanClicks: number;
+            index: number;
+            /**
+             * Format: int64
+             * @example 11
+             */
+            machineClicks: number;
+            /** @example https://example.com/ */
+            url: string;
+        };
         /** @description The JSON of a problem (RFC 9457) with our stable `code`. */
         Problem: {
             /** @description What programs go by; never changes its meaning. */
@@ -1891,6 +1982,49 @@ export interface operations {
             };
         };
     };
+    get_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The campaign's name
+                 * @example spring-sale
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_contact: {
         parameters: {
             query?: never;
@@ -2280,6 +2414,69 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Event"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_stream: {
+        parameters: {
+            query?: {
+                campaign?: string;
+                /** @description Address or id of a contact that is known. */
+                contact?: string;
+                sendId?: string;
+                /**
+                 * @description One event type, or several with commas between them.
+                 * @example email.opened,email.clicked
+                 */
+                type?: string;
+                /**
+                 * @description Only opens and clicks with one of these verdicts: `human`, `machine`, `suspect`, with commas
+                 *     between them.
+                 * @example human,suspect
+                 */
+                verdict?: string;
+            };
+            header?: {
+                /** @description The last event that was received */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: 0199b3b1-7b3c-7000-8000-000000000001
+                     *     data: {"id":"0199b3b1-7b3c-7000-8000-000000000001","type":"email.opened",…}
+                     *
+                     *     event: skipped
+                     *     data: {"reason":"late","count":12,"from":"2026-11-27T09:00:00.000Z"}
+                     */
+                    "text/event-stream": string;
                 };
             };
             /** @description The service cannot answer now; the same request may be answered later. */
