@@ -205,12 +205,12 @@ fn matches(filter: &EventFilter, event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::lowest_id;
 
     const NOON: u64 = 1_795_694_400_000;
 
     fn id(after: u64) -> Uuid {
-        lowest_id(Timestamp(UnixMillis(NOON + after)))
+        // Of version 7, as ids of events are.
+        Uuid::from_u128(u128::from(NOON + after) << 80 | 7 << 76 | 1 << 63)
     }
 
     fn look(ids: &[Uuid], hours: &[(u64, i64)]) -> Look {
