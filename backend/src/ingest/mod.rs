@@ -10,8 +10,10 @@ mod group;
 pub(crate) mod http;
 mod insertion;
 mod judging;
+mod lone_clicks;
 mod policy;
 mod queue;
+mod rollup_changes;
 mod store;
 mod strangers;
 

@@ -3,7 +3,7 @@
 //! Rows are locked in one order everywhere: events, contacts, sends, rollups, rollups of links, each
 //! by its key. Two writers can wait for each other, but never in a circle.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
@@ -15,12 +15,11 @@ use super::deltas::{self, ContactDelta, Delta, SendDelta};
 use super::group::Group;
 use super::insertion::{self, Fate, Way};
 use super::queue::Outcome;
-use super::strangers;
+use super::{lone_clicks, rollup_changes, strangers};
 use crate::clock::Timestamp;
 use crate::database::{DatabaseError, Partitions, Pool, connect};
 use crate::erasure;
-use crate::events::EventType;
-use crate::rollups::{self, Changes, First, Of, Tally, Whose};
+use crate::rollups;
 use crate::tenants::store::key;
 
 /// What came of an attempt to write a group.
@@ -77,7 +76,8 @@ pub(super) async fn write(
         strangers::make_sends(&tx, missing.iter().map(|(_, send)| *send)).await?;
         rows.extend(add_to_sends(&tx, &missing).await?);
     }
-    rollups::store::add(&tx, &changes(group, &fates, &sends, &rows)).await?;
+    lone_clicks::note(&tx, &lone_clicks::of(group, &fates, &sends, &rows)).await?;
+    rollups::store::add(&tx, &rollup_changes::of(group, &fates, &sends, &rows)).await?;
     tx.commit().await?;
     let known = fates.contains(&Fate::Known);
     // What was repeated, or strange, is likely to go on so: a journal is replayed, an edge sends again.
@@ -88,7 +88,10 @@ pub(super) async fn write(
     Ok(Written::Done(outcomes(group, &fates), next))
 }
 
-fn new_ones<'g>(group: &'g Group, fates: &[Fate]) -> impl Iterator<Item = &'g EdgeEvent> {
+pub(super) fn new_ones<'g>(
+    group: &'g Group,
+    fates: &[Fate],
+) -> impl Iterator<Item = &'g EdgeEvent> {
     let events = group.events.iter().zip(fates);
     events
         .filter(|(_, fate)| **fate == Fate::New)
@@ -235,7 +238,8 @@ async fn take_in_strangers(
 /// Answers for each send its number, its campaign, and of its opens, clicks, human opens and human
 /// clicks: how many there are now, and the first one until now where this group brings an earlier
 /// one. Notes the sends whose events have to be judged together: several clicks may be a burst and
-/// an open part of it, and only the send knows whether an event came too soon.
+/// an open part of it, and only the send knows whether an event came too soon. A click that is the
+/// only one of its send is noted by [`lone_clicks`].
 ///
 /// What was until now is read as it was when the statement began. That is right because whoever
 /// changes a send holds the lock of its contact's row, and a statement before this one has taken
@@ -277,10 +281,11 @@ const UPDATE_SENDS: &str = "\
            select o.human_clicked_at from sends o where o.tenant_id = s.tenant_id and o.id = s.id \
              and o.human_clicked_at > s.human_clicked_at) end as human_clicked_before, \
          s.tenant_id, s.id, s.contact_id, \
-         d.clicks > 0 or (d.opens > 0 and s.clicks_count > 1) \
-           or (d.opened_at < s.sent_at + interval '10 minutes' \
-             and d.opened_at < s.sent_at + interval '1 ms' * coalesce((select t.too_soon_millis \
-               from tenants t where t.id = s.tenant_id), 2000)) as together), \
+         ((d.clicks > 0 or d.opens > 0) and s.clicks_count > 1) \
+           or (least(d.opened_at, d.clicked_at) < s.sent_at + interval '10 minutes' \
+             and least(d.opened_at, d.clicked_at) < s.sent_at + interval '1 ms' \
+               * coalesce((select t.too_soon_millis \
+                 from tenants t where t.id = s.tenant_id), 2000)) as together), \
      noted as ( \
        insert into unsettled (tenant_id, send_id, contact_id) \
        select tenant_id, id, contact_id from counted where together order by tenant_id, id \
@@ -327,81 +332,4 @@ async fn add_to_sends(
         &counts(|delta| delta.clicks.count.machine),
     ];
     Ok(tx.query(&statement, &values).await?)
-}
-
-/// What the group changes in rollups: its new events, by the campaigns of their sends.
-fn changes<'a>(
-    group: &'a Group,
-    fates: &[Fate],
-    sends: &[SendDelta<'a>],
-    rows: &'a [Row],
-) -> Changes<'a> {
-    let mut changes = Changes::default();
-    let mut campaigns: Vec<Option<&'a str>> = vec![None; sends.len()];
-    for row in rows {
-        let number = usize::try_from(row.get::<_, i64>(0)).unwrap_or(usize::MAX);
-        let (Some(send), Some(campaign)) = (sends.get(number), campaigns.get_mut(number)) else {
-            continue;
-        };
-        *campaign = row.get(1);
-        let of = Of {
-            tenant: send.tenant,
-            campaign: *campaign,
-        };
-        let delta = &send.delta;
-        // What the group adds, and where in the row stands how many there are now.
-        let (opens, clicks) = (&delta.opens, &delta.clicks);
-        let (opened, clicked) = (EventType::Opened, EventType::Clicked);
-        let kinds = [
-            (opened, Whose::Anyones, opens.count.all, opens.first, 2),
-            (clicked, Whose::Anyones, clicks.count.all, clicks.first, 3),
-            (
-                opened,
-                Whose::Peoples,
-                opens.count.human,
-                opens.first_human,
-                4,
-            ),
-            (
-                clicked,
-                Whose::Peoples,
-                clicks.count.human,
-                clicks.first_human,
-                5,
-            ),
-        ];
-        for (kind, whose, added, in_group, column) in kinds {
-            let (Some(in_group), count) = (in_group, row.get::<_, i64>(column)) else {
-                continue;
-            };
-            let before: Option<Timestamp> = row.get(column + 4);
-            // There were some, and none of them was later than the first one of the group.
-            if count > added && before.is_none() {
-                continue;
-            }
-            let first = First {
-                whose,
-                before,
-                in_group,
-            };
-            first.add_to(&mut changes, of, kind);
-        }
-    }
-    let order: HashMap<(i32, &str), Option<&'a str>> = sends
-        .iter()
-        .zip(campaigns)
-        .map(|(send, campaign)| ((send.tenant, send.id), campaign))
-        .collect();
-    for event in new_ones(group, fates) {
-        let tenant = key(event.tenant);
-        let campaign = order.get(&(tenant, event.send.as_str())).copied().flatten();
-        let of = Of { tenant, campaign };
-        let at = Timestamp(event.id.time());
-        let counted = Tally::of(event.verdict());
-        changes.add_events(of, event.kind, at, counted);
-        if let Some(click) = &event.click {
-            changes.add_clicks(of, click.index.into(), &click.url, at, counted);
-        }
-    }
-    changes
 }

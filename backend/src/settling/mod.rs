@@ -1,20 +1,21 @@
 //! Settling: what an event's neighbours tell about it, once they are stored.
 //!
-//! Ingest notes each send whose events have to be judged together, in the transaction that stores
-//! them. Settling takes such sends, judges their events again and corrects verdicts, counters and
+//! Ingest notes each send whose events have to be judged together, and each click that is its send's
+//! only one, in the transaction that stores them. Settling takes such sends, judges their events again and corrects verdicts, counters and
 //! rollups in one transaction. What comes out is the same in whatever order and grouping events
 //! arrived: whoever arrives last is noted, and with it everything is judged that it may change.
 //!
-//! `found` is pure, `store` reads, `correction` writes.
+//! `found` is pure, `store` and `lone_clicks` read, `correction` writes.
 
 mod correction;
 mod found;
+mod lone_clicks;
 mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Client, Transaction};
 
 use crate::database::{DatabaseError, Pool, connect, locks};
 use crate::erasure;
@@ -39,6 +40,55 @@ pub(crate) async fn settle_regularly(pool: Pool, rules: Arc<Rules>, interval: Du
 
 /// Settles what is noted now. A group that cannot be settled is left and does not keep the others.
 async fn settle_all(pool: &Pool, rules: &Rules) -> Result<(), DatabaseError> {
+    let lone_clicks = settle_lone_clicks(pool, rules).await;
+    settle_sends(pool, rules).await.and(lone_clicks)
+}
+
+async fn settle_lone_clicks(pool: &Pool, rules: &Rules) -> Result<(), DatabaseError> {
+    let mut after = None;
+    let mut failed = None;
+    loop {
+        let mut client = connect(pool).await?;
+        let Some(note) = lone_clicks::next(&client, after).await? else {
+            return failed.map_or(Ok(()), Err);
+        };
+        after = Some(note.key);
+        match settle_note(&mut client, &note, rules).await {
+            Ok(Turn::Mine) => {}
+            Ok(Turn::Anothers) => return Ok(()),
+            Err(error) => failed = Some(error),
+        }
+    }
+}
+
+/// Of several replicas one settles at a time.
+enum Turn {
+    Mine,
+    Anothers,
+}
+
+async fn settle_note(
+    client: &mut Client,
+    note: &lone_clicks::Note,
+    rules: &Rules,
+) -> Result<Turn, DatabaseError> {
+    let tx = client.transaction().await?;
+    if !is_my_turn(&tx).await? {
+        return Ok(Turn::Anothers);
+    }
+    let sends = lone_clicks::not_alone(&tx, note).await?;
+    tx.commit().await?;
+    for sends in sends.chunks(MAX_SENDS as usize) {
+        match settle(client.transaction().await?, sends, rules).await? {
+            Some(corrected) => corrected.record(),
+            None => return Ok(Turn::Anothers),
+        }
+    }
+    lone_clicks::strike_out(client, note.key).await?;
+    Ok(Turn::Mine)
+}
+
+async fn settle_sends(pool: &Pool, rules: &Rules) -> Result<(), DatabaseError> {
     let mut after = None;
     let mut failed = None;
     loop {
@@ -58,23 +108,23 @@ async fn settle_all(pool: &Pool, rules: &Rules) -> Result<(), DatabaseError> {
     }
 }
 
+/// Holds the turn until the transaction ends.
+async fn is_my_turn(tx: &Transaction<'_>) -> Result<bool, DatabaseError> {
+    let sql = "select pg_try_advisory_xact_lock($1)";
+    let statement = tx.prepare_cached(sql).await?;
+    Ok(tx.query_one(&statement, &[&locks::SETTLING]).await?.get(0))
+}
+
 /// `None` if another one settles.
 async fn settle(
     tx: Transaction<'_>,
     noted: &[SendKey],
     rules: &Rules,
 ) -> Result<Option<Corrected>, DatabaseError> {
-    let statement = tx
-        .prepare_cached("select pg_try_advisory_xact_lock($1)")
-        .await?;
-    if !tx
-        .query_one(&statement, &[&locks::SETTLING])
-        .await?
-        .get::<_, bool>(0)
-    {
+    if !is_my_turn(&tx).await? {
         return Ok(None);
     }
-    let lines = store::lines(&tx, noted).await?;
+    let lines = store::lines(&tx, &store::tenants_of(noted)).await?;
     let clicks = store::clicks_of(&tx, noted).await?;
     let neighbours = store::neighbours(&tx, &clicks, &lines).await?;
     let drawn_in = found::drawn_in(noted, &neighbours, &lines);

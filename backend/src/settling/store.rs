@@ -1,13 +1,14 @@
 //! What settling reads, and its list of sends.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::found::{Click, Found, FoundEvent, FoundSend, LinesOf, SendKey, spans};
+use super::found::{Click, Found, FoundEvent, FoundSend, LinesOf, SendKey, Span, spans};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
 use crate::events::{EventType, lowest_id, time_of};
@@ -90,14 +91,19 @@ fn columns(sends: &[SendKey]) -> (Vec<i32>, Vec<&str>, Vec<Uuid>) {
     (tenants, ids, contacts)
 }
 
-/// Where the tenants of these sends draw their lines.
-pub(super) async fn lines(
-    client: &impl GenericClient,
-    sends: &[SendKey],
-) -> Result<LinesOf, DatabaseError> {
+/// Whose sends these are.
+pub(super) fn tenants_of(sends: &[SendKey]) -> Vec<i32> {
     let (mut tenants, ..) = columns(sends);
     tenants.sort_unstable();
     tenants.dedup();
+    tenants
+}
+
+/// Where tenants draw their lines.
+pub(super) async fn lines(
+    client: &impl GenericClient,
+    tenants: &[i32],
+) -> Result<LinesOf, DatabaseError> {
     let sql = "select id, too_soon_millis, burst_millis, sweep_millis, many_recipients, \
                  many_recipients_millis from tenants where id = any($1)";
     let statement = client.prepare_cached(sql).await?;
@@ -150,25 +156,40 @@ pub(super) async fn clicks_of(
         .collect())
 }
 
+/// Addresses, and the ids between which their clicks lie that are looked at.
+#[derive(Default)]
+pub(super) struct Near {
+    pub(super) tenants: Vec<i32>,
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) first: Vec<Uuid>,
+    /// Not included.
+    pub(super) last: Vec<Uuid>,
+}
+
+impl Near {
+    pub(super) fn of(spans: BTreeMap<(i32, IpAddr), Vec<Span>>) -> Self {
+        let mut near = Self::default();
+        for ((tenant, ip), spans) in spans {
+            for span in spans {
+                near.tenants.push(tenant);
+                near.addresses.push(ip);
+                near.first.push(lowest_id(span.from));
+                let last = span.to.plus(std::time::Duration::from_millis(1));
+                near.last.push(lowest_id(last));
+            }
+        }
+        near
+    }
+}
+
 /// Clicks that may decide about these, and those themselves.
 pub(super) async fn neighbours(
     client: &impl GenericClient,
     clicks: &[(i32, IpAddr, Timestamp)],
     lines: &LinesOf,
 ) -> Result<Vec<Click>, DatabaseError> {
-    let mut tenants = Vec::new();
-    let mut addresses = Vec::new();
-    let mut from = Vec::new();
-    let mut to = Vec::new();
-    for ((tenant, ip), spans) in spans(clicks.iter().copied(), lines) {
-        for span in spans {
-            tenants.push(tenant);
-            addresses.push(ip);
-            from.push(lowest_id(span.from));
-            to.push(lowest_id(span.to.plus(std::time::Duration::from_millis(1))));
-        }
-    }
-    if tenants.is_empty() {
+    let near = Near::of(spans(clicks.iter().copied(), lines));
+    if near.tenants.is_empty() {
         return Ok(Vec::new());
     }
     let sql = "select d.tenant_id, e.send_id, e.contact_id, e.id, d.ip, e.user_agent, e.reasons, \
@@ -180,9 +201,9 @@ pub(super) async fn neighbours(
                  where e.tenant_id = d.tenant_id and e.ip = d.ip and e.kind = 2 \
                    and e.id >= d.first and e.id < d.last offset 0) as e";
     let statement = client.prepare_cached(sql).await?;
-    let rows = client
-        .query(&statement, &[&tenants, &addresses, &from, &to])
-        .await?;
+    let values: [&(dyn ToSql + Sync); 4] =
+        [&near.tenants, &near.addresses, &near.first, &near.last];
+    let rows = client.query(&statement, &values).await?;
     let neighbours = rows.iter().map(|row| Click {
         send: read_key(row),
         id: row.get(3),
@@ -201,7 +222,7 @@ pub(super) async fn find(
     sends: &[SendKey],
     whole: usize,
 ) -> Result<Found, DatabaseError> {
-    let lines = lines(client, sends).await?;
+    let lines = lines(client, &tenants_of(sends)).await?;
     let (tenants, ids, contacts) = columns(sends);
     let sql = "select d.number, s.tenant_id, s.id, s.contact_id, s.campaign, s.sent_at, \
                  s.human_opened_at, s.human_clicked_at \

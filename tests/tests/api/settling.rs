@@ -27,8 +27,8 @@ pub(crate) fn service(name: &str, url: &str) -> Service {
 
 /// Waits until no event waits for its neighbours.
 pub(crate) fn settled(url: &str) {
-    let empty =
-        "do $$ begin if exists (select from unsettled) then raise 'some wait'; end if; end $$";
+    let empty = "do $$ begin if exists (select from unsettled) \
+                   or exists (select from unsettled_clicks) then raise 'some wait'; end if; end $$";
     let settled = || database::execute(url, empty).map_err(|error| error.to_string());
     wait::until("events to be settled", settled).unwrap();
 }
