@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -85,4 +87,71 @@ fn every_relative_link_in_the_documents_leads_somewhere() {
             }
         }
     }
+}
+
+/// All files below a folder of the project, as text.
+fn sources(folder: &str) -> String {
+    let mut text = String::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => text.push_str(&std::fs::read_to_string(path).unwrap()),
+            }
+        }
+    }
+    text
+}
+
+/// The metrics that a query names, histograms without their suffix.
+fn metrics_in(query: &str) -> BTreeSet<String> {
+    let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let words = query
+        .split(word)
+        .filter(|word| word.starts_with("kraiter_"));
+    let base = |name: &str| {
+        let suffix = ["_bucket", "_sum", "_count"]
+            .into_iter()
+            .find_map(|suffix| name.strip_suffix(suffix));
+        suffix.unwrap_or(name).to_owned()
+    };
+    words.map(base).collect()
+}
+
+#[test]
+fn every_metric_that_alerts_and_panels_ask_for_is_one_that_edge_or_backend_has() {
+    let alerts: Value = serde_saphyr::from_str(&read("docs/monitoring/alerts.yaml")).unwrap();
+    let rules: Vec<&Value> = alerts["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|group| group["rules"].as_array().unwrap())
+        .collect();
+    for rule in &rules {
+        for part in ["alert", "expr"] {
+            assert!(rule[part].is_string(), "{rule}");
+        }
+        for part in ["summary", "description"] {
+            assert!(rule["annotations"][part].is_string(), "{rule}");
+        }
+    }
+    let board: Value = serde_json::from_str(&read("docs/monitoring/grafana.json")).unwrap();
+    let panels = board["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let queries = rules.into_iter().chain(targets).map(|one| &one["expr"]);
+    let named: BTreeSet<String> = queries
+        .flat_map(|query| metrics_in(query.as_str().unwrap()))
+        .collect();
+    assert!(named.len() > 15, "{named:?}");
+    let (backend, filter) = (sources("backend/src"), read("filter/src/metrics.rs"));
+    let unknown: Vec<&String> = named
+        .iter()
+        .filter(|name| {
+            let of_filter = name.replacen("kraiter_", "kraiter.", 1);
+            !backend.contains(&format!("\"{name}\"")) && !filter.contains(&of_filter)
+        })
+        .collect();
+    assert!(unknown.is_empty(), "nothing has {unknown:?}");
 }

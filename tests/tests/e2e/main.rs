@@ -20,6 +20,7 @@ mod compose;
 mod counters;
 mod delivery;
 mod demo;
+mod documented;
 mod edge_alone;
 mod endings;
 mod filter_settings;
