@@ -33,7 +33,7 @@ fn examples(document: &'static str) -> Vec<Example> {
             .collect();
         let block = block.join("\n");
         match language {
-            "sh" if block.contains("$KRAITER_API") => examples.push(Example {
+            "sh" if block.contains("curl ") => examples.push(Example {
                 document,
                 line: number + 1,
                 commands: block,
