@@ -37,6 +37,25 @@ pub(crate) fn encode(bytes: &mut Vec<u8>, text: &mut Vec<u8>, out: &mut String) 
     out.push_str(text.unwrap_or_default());
 }
 
+/// Bytes that make whole characters.
+pub(crate) const GROUP_BYTES: usize = 3;
+pub(crate) const GROUP_CHARS: usize = 4;
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// A few bytes, for which the engine is too large a machine. Zero bytes behind the last one do
+/// not change its first characters.
+#[inline]
+pub(crate) fn encode_groups(groups: &[[u8; GROUP_BYTES]], chars: &mut [[u8; GROUP_CHARS]]) {
+    for ([first, second, third], chars) in groups.iter().zip(chars) {
+        let bits = u32::from_be_bytes([0, *first, *second, *third]);
+        for (at, to) in chars.iter_mut().enumerate() {
+            let digit = (bits >> (18 - 6 * at) & 63) as usize;
+            *to = ALPHABET.get(digit).copied().unwrap_or_default();
+        }
+    }
+}
+
 /// Replaces what is in `bytes`. `false` if the text is not the canonical form of anything.
 pub(crate) fn decode(text: &[u8], bytes: &mut Vec<u8>) -> bool {
     bytes.clear();
@@ -59,6 +78,14 @@ mod tests {
             let mut decoded = vec![1, 2, 3];
             prop_assert!(decode(expected.as_bytes(), &mut decoded));
             prop_assert_eq!(decoded, bytes);
+        }
+
+        #[test]
+        fn groups_are_encoded_as_all_bytes_are(groups in any::<[[u8; 3]; 6]>()) {
+            let expected = general_purpose::URL_SAFE_NO_PAD.encode(groups.as_flattened());
+            let mut encoded = [[0; GROUP_CHARS]; 6];
+            encode_groups(&groups, &mut encoded);
+            prop_assert_eq!(encoded.as_flattened(), expected.as_bytes());
         }
     }
 }

@@ -26,6 +26,6 @@ pub use event_line::{
 };
 pub use ids::{ContactId, IdError, KeyId, LinkIndex, MAX_SEND_ID_BYTES, SendId, TenantId};
 pub use keyring::{Keyring, KeyringError, MAX_KEYS, Secret};
-pub use signing::{MailSigner, SigningScratch, TenantSigner, TokenStart, Verifier};
+pub use signing::{MailSigner, Signature, SigningScratch, TenantSigner, TokenStart, Verifier};
 pub use time::{Day, UnixMillis};
 pub use token::{Claims, DecodeError, Kind, Link, MAX_TOKEN_CHARS, Token};

@@ -22,6 +22,7 @@ const INITIAL: State = [
     0x5BE0_CD19,
 ];
 
+/// SHA-256's.
 pub(crate) type Digest = [u8; 32];
 
 #[derive(Clone)]
@@ -78,25 +79,37 @@ impl KeyedMac {
         }
         let bytes = start.blocks as usize * BLOCK_BYTES + end.len();
         finish(&mut state, rest, bytes);
-        let inner = bytes_of(&state);
-        state = self.outer;
-        finish(&mut state, &inner, inner.len());
-        bytes_of(&state)
+        self.outer(&bytes_of(&state))
+    }
+
+    /// [`finish`](Self::finish) for messages that share their end. What one of them costs is
+    /// mostly waiting for the step before, so they are taken side by side.
+    pub(crate) fn finish_all<'s>(
+        &self,
+        starts: impl Iterator<Item = &'s Started>,
+        end: &End,
+        digests: &mut Vec<Digest>,
+    ) {
+        digests.clear();
+        digests.extend(starts.map(|start| end.follow(start)));
+        for digest in digests {
+            *digest = self.outer(digest);
+        }
     }
 
     /// [`finish`](Self::finish) for an end that many messages share.
     pub(crate) fn finish_with(&self, start: &Started, end: &End) -> Digest {
-        let mut state = start.inner;
-        let bytes = start.blocks as usize * BLOCK_BYTES + end.bytes;
-        let mut last = end.last;
-        set_length(&mut last, bytes);
-        if !end.before.is_empty() {
-            compress256(&mut state, &end.before);
+        self.outer(&end.follow(start))
+    }
+
+    /// The outer hash, of what the inner one gave.
+    fn outer(&self, inner: &Digest) -> Digest {
+        let mut block = OUTER_BLOCK;
+        if let Some(to) = block.first_chunk_mut() {
+            *to = *inner;
         }
-        compress256(&mut state, &[last]);
-        let inner = bytes_of(&state);
-        state = self.outer;
-        finish(&mut state, &inner, inner.len());
+        let mut state = self.outer;
+        compress256(&mut state, &[block]);
         bytes_of(&state)
     }
 
@@ -132,6 +145,18 @@ impl End {
             bytes: end.len(),
         }
     }
+
+    /// The inner hash of a message that ends like this.
+    fn follow(&self, start: &Started) -> Digest {
+        let mut state = start.inner;
+        let mut last = self.last;
+        set_length(&mut last, start.blocks as usize * BLOCK_BYTES + self.bytes);
+        if !self.before.is_empty() {
+            compress256(&mut state, &self.before);
+        }
+        compress256(&mut state, &[last]);
+        bytes_of(&state)
+    }
 }
 
 /// A message that is hashed up to the end of a block.
@@ -147,16 +172,26 @@ const MARK: u8 = 0x80;
 const LENGTH_BYTES: usize = 8;
 const PADDING_BYTES: usize = 1 + LENGTH_BYTES;
 
+/// What the outer hash reads: a digest, for which room is left, and the padding.
+const OUTER_BLOCK: Block = {
+    let mut block = [0; BLOCK_BYTES];
+    block[size_of::<Digest>()] = MARK;
+    let bits = bits_hashed(size_of::<Digest>()).to_be_bytes();
+    [block[BLOCK_BYTES - 2], block[BLOCK_BYTES - 1]] = [bits[6], bits[7]];
+    block
+};
+
 /// The key's block counts as well.
-fn bits_hashed(message_bytes: usize) -> u64 {
+const fn bits_hashed(message_bytes: usize) -> u64 {
     8 * (BLOCK_BYTES as u64 + message_bytes as u64)
 }
 
 /// Hashes the last bytes, fewer than a block, with their padding.
 fn finish(state: &mut State, rest: &[u8], message_bytes: usize) {
     let mut last = [0; BLOCK_BYTES];
-    for (to, from) in last.iter_mut().zip(rest.iter().chain(&[MARK])) {
-        *to = *from;
+    if let Some((to, mark)) = last.split_at_mut_checked(rest.len()) {
+        to.copy_from_slice(rest);
+        mark.iter_mut().take(1).for_each(|byte| *byte = MARK);
     }
     if rest.len() + PADDING_BYTES > BLOCK_BYTES {
         compress256(state, &[last]);
@@ -216,6 +251,9 @@ mod tests {
             let digest = mac.digest(&message);
             prop_assert_eq!(mac.finish(&started, &end), digest);
             prop_assert_eq!(mac.finish_with(&started, &End::new(&end)), digest);
+            let mut digests = vec![Digest::default()];
+            mac.finish_all([&started; 3].into_iter(), &End::new(&end), &mut digests);
+            prop_assert_eq!(digests, vec![digest; 3]);
         }
     }
 

@@ -1,15 +1,17 @@
 //! Where the links, the body and the end of a mail's HTML are.
 //!
-//! Most of a mail is only scanned for tag names; the exact (slower) lexer reads the tags of links.
-//! Conditional comments that hold links are left out of that reading. What such a comment shows,
-//! and what stands in `<noscript>`, is read as a fragment of its own.
+//! Most of a mail is only scanned for tag names. Tags of links, and conditional comments that hold
+//! links, are left out of that reading, with a probe in their place: where that is read as a tag,
+//! they would have been as well. What such a comment shows, and what stands in `<noscript>`, is
+//! read as a fragment of its own.
 
 use std::ops::Range;
 
 use memchr::memmem;
 
 use super::RewriteError;
-use super::conditional_comment::{self, Candidate, may_hold_href};
+use super::conditional_comment::may_hold_href;
+use super::cuts::{self, Cut, What};
 use super::markers;
 use super::progress::{Progress, Stage};
 use super::span::Span;
@@ -75,14 +77,13 @@ pub(super) struct Findings {
 /// Reads `html` once. `pixel_source` is what the `src` of a pixel of ours starts with.
 pub(super) fn read(html: &str, pixel_source: &str) -> Result<Document, RewriteError> {
     let html = html.as_bytes();
-    let comments = conditional_comment::candidates(html);
     let markers = markers::occurrences(html);
     let mut walk = walk_over(html, &markers, pixel_source);
-    let mut found = read_all(&walk, &comments)?;
+    let mut found = read_all(&walk)?;
     if found.markers_on_links < markers.len() {
         // A marker on something else, or what looks like one.
         walk.minds_ancestors = true;
-        found = read_all(&walk, &comments)?;
+        found = read_all(&walk)?;
     }
     Ok(found.document)
 }
@@ -98,22 +99,105 @@ fn walk_over<'h>(html: &'h [u8], markers: &'h [usize], pixel_source: &'h str) ->
     }
 }
 
-fn read_all(walk: &Walk<'_>, comments: &[Candidate]) -> Result<Findings, RewriteError> {
+fn read_all(walk: &Walk<'_>) -> Result<Findings, RewriteError> {
     let mut found = Findings::default();
-    if !read_around(walk, comments, &mut found)? {
-        // What looked like a conditional comment is none. Only lexing all of it tells which.
+    if !read_between(walk, &mut found)? {
         found = Findings::default();
-        read_whole(walk, &mut found)?;
+        let comments = cuts::comments(walk.html);
+        if comments.has_unclosed_comment || !read_around(walk, &comments.all, &mut found)? {
+            // What looked like a conditional comment is none. Only lexing all of it tells which.
+            found = Findings::default();
+            read_whole(walk, &mut found)?;
+        }
     }
     read_regions(walk, &mut found)?;
     Ok(found)
+}
+
+/// Copied together before the tokenizer is called.
+const JOINED_BYTES: usize = 32 * 1024;
+
+/// Scans for tags with a probe in the place of each cut, all in one go. `false` if one of them was
+/// not read as a tag, or if it matters what links stand in.
+fn read_between(walk: &Walk<'_>, found: &mut Findings) -> Result<bool, RewriteError> {
+    let html = walk.html;
+    if walk.minds_ancestors {
+        return Ok(false);
+    }
+    let cuts = cuts::find(html, !walk.markers.is_empty());
+    if cuts.has_unclosed_comment || !cuts.probes_are_ours {
+        return Ok(false);
+    }
+    let cuts = cuts.all.as_slice();
+    let starts = std::iter::once(0).chain(cuts.iter().map(|cut| cut.range.end));
+    let ends = cuts.iter().map(|cut| cut.range.start).chain([html.len()]);
+    let pieces: Vec<_> = starts
+        .zip(ends)
+        .map(|(start, end)| Region {
+            range: start..end,
+            no_track: false,
+        })
+        .collect();
+    let progress = Progress::joined(&pieces);
+    let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), html.len());
+    let mut joined = Vec::with_capacity(html.len().min(JOINED_BYTES));
+    for (nth, piece) in pieces.iter().enumerate() {
+        if nth > 0 {
+            joined.extend_from_slice(PROBE);
+        }
+        let piece = piece.of(html);
+        if joined.len() + piece.len() > JOINED_BYTES {
+            tokenizer.write(&joined)?;
+            joined.clear();
+        }
+        if piece.len() > JOINED_BYTES {
+            tokenizer.write(piece)?;
+        } else {
+            joined.extend_from_slice(piece);
+        }
+    }
+    tokenizer.write(&joined)?;
+    let all_read = progress.regions_read() == cuts.len();
+    let ends_in_markup = probe(&mut tokenizer, &progress)?.is_some();
+    tokenizer.end()?;
+    found.document.ends_in_markup = ends_in_markup;
+    if all_read {
+        note(walk, cuts, found);
+    }
+    Ok(all_read)
+}
+
+/// Takes up what stands in cuts that were found to be what they look like.
+fn note(walk: &Walk<'_>, cuts: &[Cut], found: &mut Findings) {
+    let links = &mut found.document.links;
+    let were_lexed = !links.is_empty();
+    let mut next_marker = 0;
+    for cut in cuts {
+        match &cut.what {
+            What::Comment { inside } => found.regions.push(Region {
+                range: inside.clone(),
+                no_track: false,
+            }),
+            What::Link(tag) => {
+                found.markers_on_links += walk.markers_in(&cut.range, &mut next_marker);
+                links.extend(tag.value.map(|value| FoundLink {
+                    value,
+                    no_track: tag.marked,
+                    unsubscribe: tag.unsubscribe,
+                }));
+            }
+        }
+    }
+    if were_lexed {
+        links.sort_by_key(|link| link.value.start());
+    }
 }
 
 /// Scans for tags, with a probe in the place of each comment: where that is read as a tag, the
 /// comment would have been read as one. `false` if one was not.
 fn read_around(
     walk: &Walk<'_>,
-    comments: &[Candidate],
+    comments: &[Cut],
     found: &mut Findings,
 ) -> Result<bool, RewriteError> {
     let html = walk.html;
@@ -121,16 +205,11 @@ fn read_around(
     let mut shown = Vec::with_capacity(comments.len());
     let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), html.len());
     let (mut read, mut written) = (0, 0);
-    for candidate in comments {
-        let Candidate {
-            comment,
-            inside,
-            closed,
-        } = candidate;
-        if !closed {
-            return Ok(false);
-        }
-        let before = html.get(read..comment.start).unwrap_or_default();
+    for comment in comments {
+        let What::Comment { inside } = &comment.what else {
+            continue;
+        };
+        let before = html.get(read..comment.range.start).unwrap_or_default();
         tokenizer.write(before)?;
         let Some(no_track) = probe(&mut tokenizer, &progress)? else {
             return Ok(false);
@@ -138,7 +217,7 @@ fn read_around(
         let range = inside.clone();
         shown.push(Region { range, no_track });
         written += before.len() + PROBE.len();
-        read = comment.end;
+        read = comment.range.end;
         progress.turn_to(&(read..html.len()), false, written);
         progress.enter(Stage::Scanning);
     }
@@ -323,6 +402,13 @@ mod tests {
             let cuts = prop::collection::vec(0..=html.len(), 0..20);
             (Just(html), cuts)
         })
+    }
+
+    #[test]
+    fn a_conditional_comment_in_what_looks_like_a_link_is_found() {
+        let html = "</<a href='<p><!--[if mso]><a\nHREF = 'https://l.example/'><![endif]-->";
+        let found = read(html, PIXEL_SOURCE).unwrap();
+        assert_eq!(found.links.len(), 1);
     }
 
     #[test]

@@ -1,10 +1,6 @@
 //! Attributes by which an author says that a link is not to be tracked: ours, and those of other
 //! services, so that templates move over as they are. They stay in the output.
 
-use std::ops::Range;
-
-use super::any_case::{self, differs};
-
 /// Name, and the value it must have if any will not do.
 const NO_TRACK: [(&str, Option<&str>); 10] = [
     ("data-kraiter-no-track", None),
@@ -21,16 +17,8 @@ const NO_TRACK: [(&str, Option<&str>); 10] = [
 
 pub(super) const UNSUBSCRIBE: &[u8] = b"data-kraiter-unsubscribe";
 
-/// One of these is in each name above, up to its last `k`.
+/// One of these is in each name above, up to its last `ck`.
 const PARTS: [&[u8]; 4] = [b"no-track", b"disable-track", b"clicktrack", b"skip-click"];
-
-/// 0 for the end of one of the parts, `rack` or `lick`.
-#[inline]
-fn differs_from_an_end([first, second, third, last]: [u8; any_case::LETTERS]) -> u8 {
-    let rack = differs(first, b'r') | differs(second, b'a');
-    let lick = differs(first, b'l') | differs(second, b'i');
-    rack.min(lick) | differs(third, b'c') | differs(last, b'k')
-}
 
 pub(super) fn is_no_track(name: &[u8], value: &[u8]) -> bool {
     NO_TRACK.iter().any(|(marker, wanted)| {
@@ -53,13 +41,12 @@ pub(super) fn occurrences(html: &[u8]) -> Vec<usize> {
                 .is_some_and(|tail| tail.eq_ignore_ascii_case(part))
         })
     };
-    let last_letters = |starts: Range<usize>| {
-        let letters = starts.start + 3..starts.end + 3;
-        let stretch = html.get(letters.clone()).unwrap_or_default();
-        memchr::memchr2_iter(b'k', b'K', stretch).map(move |at| letters.start + at)
+    let follows_a_c = |at: &usize| {
+        let before = at.checked_sub(1).and_then(|before| html.get(before));
+        matches!(before, Some(b'c' | b'C'))
     };
-    any_case::stretches(html, differs_from_an_end)
-        .flat_map(last_letters)
+    memchr::memchr2_iter(b'k', b'K', html)
+        .filter(follows_a_c)
         .filter(ends_a_part)
         .collect()
 }

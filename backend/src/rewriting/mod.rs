@@ -4,6 +4,7 @@
 //! pixel goes. Rendering the plan for a recipient copies and signs and does nothing else.
 //!
 //! ```text
+//! cuts      -> what looks like a link or a conditional comment
 //! document  -> where links, bodies and the end of the markup are   (the tokenizer's view)
 //! href      -> what a browser makes of an attribute's value
 //! judgement -> wrap it, or leave it and say why
@@ -18,14 +19,17 @@
 
 mod ancestors;
 mod any_case;
+mod attributes;
 mod base;
 mod characters;
 mod conditional_comment;
+mod cuts;
 mod document;
 mod end_of_markup;
 mod error;
 mod href;
 mod judgement;
+mod link_tag;
 mod markers;
 mod options;
 mod pixel;

@@ -1,7 +1,8 @@
 //! A plan for one recipient: copying and signing.
 
 use kraiter_wire::{
-    ContactId, Day, Destination, Link, LinkIndex, MailSigner, SendId, SigningScratch, TenantSigner,
+    ContactId, Day, Destination, Link, LinkIndex, MailSigner, SendId, Signature, SigningScratch,
+    TenantSigner,
 };
 
 use super::TrackingBase;
@@ -30,6 +31,7 @@ pub struct Recipient<'r> {
 #[derive(Default)]
 pub struct Scratch {
     pub(super) signing: SigningScratch,
+    pub(super) signatures: Vec<Signature>,
 }
 
 /// A recipient's copy of a mail.

@@ -3,40 +3,20 @@
 use std::ops::Range;
 
 use lol_html::errors::RewritingError;
-use lol_html::html_content::{Attribute, DocumentEnd, SourceLocation, StartTag};
+use lol_html::html_content::{DocumentEnd, SourceLocation, StartTag};
 use lol_html::{
     LocalName, Namespace, StartTagHandlingResult, Tag, Token, TokenCaptureFlags as Capture,
     TransformController,
 };
 
 use super::ancestors::Ancestors;
+use super::attributes::Attributes;
 use super::conditional_comment;
 use super::document::{Findings, FoundLink, PROBE, PROBE_NAME, Region};
+use super::link_tag::{self, LinkTag};
 use super::markers;
 use super::progress::{Progress, Stage};
-use super::span::Span;
 use super::tokenizer::{self, HTML_NAMESPACE};
-
-/// VML elements that can be a link. Others have an `href` as well, but it names an image.
-const VML_LINKS: [&str; 10] = [
-    "v:arc",
-    "v:curve",
-    "v:group",
-    "v:image",
-    "v:line",
-    "v:oval",
-    "v:polyline",
-    "v:rect",
-    "v:roundrect",
-    "v:shape",
-];
-
-fn is_vml_link(name: &[u8]) -> bool {
-    matches!(name, [b'v' | b'V', b':', ..])
-        && VML_LINKS
-            .iter()
-            .any(|link| name.eq_ignore_ascii_case(link.as_bytes()))
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
@@ -72,17 +52,9 @@ impl<'h> Walk<'h> {
         }
     }
 
-    /// The tag's name as written; `start` is where the name starts.
-    fn name(&self, start: usize) -> &'h [u8] {
-        let rest = self.html.get(start..).unwrap_or_default();
-        let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0C | b'/' | b'>');
-        let end = rest.iter().position(ends).unwrap_or(rest.len());
-        rest.get(..end).unwrap_or_default()
-    }
-
     /// How many markers there may be in a tag. Tags mostly come in order: `hint` is kept from one
     /// to the next.
-    fn markers_in(&self, tag: &Range<usize>, hint: &mut usize) -> usize {
+    pub(super) fn markers_in(&self, tag: &Range<usize>, hint: &mut usize) -> usize {
         let starts_behind = |marker: usize| marker >= tag.start;
         let passed = hint.checked_sub(1).and_then(|at| self.markers.get(at));
         if passed.is_some_and(|marker| starts_behind(*marker)) {
@@ -122,93 +94,62 @@ impl<'h> Controller<'h, '_> {
         self.progress.no_track() || self.ancestors.no_track()
     }
 
-    fn text(&self, location: Option<SourceLocation>) -> &'h [u8] {
-        let range = location.map(|location| self.progress.place(location));
-        range
-            .and_then(|range| self.walk.html.get(range))
-            .unwrap_or_default()
-    }
-
-    fn is_marked(&self, tag: &StartTag<'_>) -> bool {
-        tag.attributes().iter().any(|attribute| {
-            let value = self.attribute_value(attribute);
-            markers::is_no_track(self.attribute_name(attribute), value)
-        })
-    }
-
-    fn attribute_name(&self, attribute: &Attribute<'_>) -> &'h [u8] {
-        self.text(attribute.name_source_location())
-    }
-
-    fn attribute_value(&self, attribute: &Attribute<'_>) -> &'h [u8] {
-        self.text(attribute.value_source_location())
-    }
-
     fn start_tag(&mut self, tag: &StartTag<'_>) {
         let at = self.progress.place(tag.source_location());
-        let name = self.walk.name(at.start + 1);
+        let html = self.walk.html;
+        let name = link_tag::name(html, at.start + 1);
+        let name_end = at.start + 1 + name.len();
         let markers = self.walk.markers_in(&at, &mut self.next_marker);
-        let marked = markers > 0 && self.is_marked(tag);
+        let is_link = link_tag::is_link(name);
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-        let is_link = is("a") || is("area") || is_vml_link(name);
         if self.walk.minds_ancestors {
             let foreign = tag.namespace_uri() != HTML_NAMESPACE;
             let closed_itself = foreign && tag.self_closing();
             // A link cannot hold another, so its marker is about itself.
-            self.ancestors
-                .start(name, closed_itself, marked && !is_link);
+            let marked = markers > 0 && !is_link && self.is_marked(name_end);
+            self.ancestors.start(name, closed_itself, marked);
         }
         if is_link {
             self.found.markers_on_links += markers;
-            self.link(tag, marked);
+            if let Some(tag) = LinkTag::read(html, name_end, markers > 0) {
+                self.link(&tag);
+            }
         } else if is("body") && self.walk.depth == Depth::Mail {
             self.found.document.body_start.get_or_insert(at.end);
         } else if is("img") {
-            self.image(tag);
+            self.image(name_end);
         }
     }
 
-    fn link(&mut self, tag: &StartTag<'_>, marked: bool) {
-        let mut value = None;
-        let mut unsubscribe = false;
-        for attribute in tag.attributes() {
-            let name = self.attribute_name(attribute);
-            if name.eq_ignore_ascii_case(b"href") {
-                // Of doubled attributes the first one counts.
-                value = value.or_else(|| attribute.value_source_location());
-            } else if name.eq_ignore_ascii_case(b"rel") {
-                unsubscribe |= self
-                    .attribute_value(attribute)
-                    .split(u8::is_ascii_whitespace)
-                    .any(|word| word.eq_ignore_ascii_case(b"unsubscribe"));
-            } else if name.eq_ignore_ascii_case(markers::UNSUBSCRIBE) {
-                unsubscribe = true;
-            }
-        }
-        if let Some(value) = value.map(|at| self.progress.place(at)) {
+    fn is_marked(&self, name_end: usize) -> bool {
+        let html = self.walk.html;
+        Attributes::new(html, name_end)
+            .any(|attribute| markers::is_no_track(attribute.name, attribute.text(html)))
+    }
+
+    fn link(&mut self, tag: &LinkTag) {
+        if let Some(value) = tag.value {
             self.found.document.links.push(FoundLink {
-                value: Span::new(value),
-                no_track: marked || self.no_track(),
-                unsubscribe,
+                value,
+                no_track: tag.marked || self.no_track(),
+                unsubscribe: tag.unsubscribe,
             });
         }
     }
 
-    fn image(&mut self, tag: &StartTag<'_>) {
+    fn image(&mut self, name_end: usize) {
         let Some(source) = self.walk.pixel_source else {
             return;
         };
-        let mut attributes = tag.attributes().iter();
-        let src = attributes.find(|a| self.attribute_name(a).eq_ignore_ascii_case(b"src"));
-        let ours = src.is_some_and(|src| {
-            let value = self.attribute_value(src);
-            value.starts_with(source.as_bytes())
-        });
+        let html = self.walk.html;
+        let src = Attributes::new(html, name_end)
+            .find(|attribute| attribute.name.eq_ignore_ascii_case(b"src"));
+        let ours = src.is_some_and(|src| src.text(html).starts_with(source.as_bytes()));
         self.found.document.has_own_pixel |= ours && self.walk.depth == Depth::Mail;
     }
 
     fn end_tag(&mut self, at: Range<usize>) {
-        let name = self.walk.name(at.start + 2);
+        let name = link_tag::name(self.walk.html, at.start + 2);
         if self.walk.minds_ancestors {
             self.ancestors.end(name);
         }
@@ -290,7 +231,7 @@ impl TransformController for Controller<'_, '_> {
         let wanted = name == Tag::A
             || name == Tag::Area
             // Names with a colon, such as those of VML, have no hash.
-            || matches!(&name, LocalName::Bytes(name) if is_vml_link(name))
+            || matches!(&name, LocalName::Bytes(name) if link_tag::is_vml_link(name))
             || name == Tag::Body
             || (name == Tag::Img && self.walk.pixel_source.is_some())
             || self.walk.minds_ancestors;

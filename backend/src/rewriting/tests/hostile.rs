@@ -87,13 +87,15 @@ fn unclosed_constructs_of_ten_megabytes_stay_within_the_memory_limit() {
 
 #[test]
 fn a_tag_with_attributes_without_end_is_an_error_of_that_mail_only() {
-    let html = format!("<a {}>", "b ".repeat(5 * 1024 * 1024));
+    let html = format!("<body {}>", "b ".repeat(5 * 1024 * 1024));
     assert!(matches!(
         in_time("attributes", &html),
         Err(RewriteError::Memory { .. })
     ));
-    let html = format!("<table {}><p>", "b ".repeat(5 * 1024 * 1024));
-    in_time("attributes of no link", &html).unwrap();
+    for tag in ["a", "table"] {
+        let html = format!("<{tag} {}><p>", "b ".repeat(5 * 1024 * 1024));
+        in_time(tag, &html).unwrap();
+    }
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! Tags that can be links, and what their attributes say.
+
+use super::attributes::{Attributes, is_space};
+use super::markers;
+use super::span::Span;
+
+/// VML elements that can be a link. Others have an `href` as well, but it names an image.
+const VML_LINKS: [&str; 10] = [
+    "v:arc",
+    "v:curve",
+    "v:group",
+    "v:image",
+    "v:line",
+    "v:oval",
+    "v:polyline",
+    "v:rect",
+    "v:roundrect",
+    "v:shape",
+];
+
+pub(super) fn is_vml_link(name: &[u8]) -> bool {
+    matches!(name, [b'v' | b'V', b':', ..])
+        && VML_LINKS
+            .iter()
+            .any(|link| name.eq_ignore_ascii_case(link.as_bytes()))
+}
+
+pub(super) fn is_link(name: &[u8]) -> bool {
+    matches!(name, b"a" | b"A") || name.eq_ignore_ascii_case(b"area") || is_vml_link(name)
+}
+
+/// The name, as written, of the tag whose name starts at `start`.
+pub(super) fn name(html: &[u8], start: usize) -> &[u8] {
+    let rest = html.get(start..).unwrap_or_default();
+    let ends = |byte: &u8| is_space(*byte) || matches!(byte, b'/' | b'>');
+    let end = rest.iter().position(ends).unwrap_or(rest.len());
+    rest.get(..end).unwrap_or_default()
+}
+
+/// What a link says of itself.
+#[derive(Clone, Debug)]
+pub(super) struct LinkTag {
+    /// Of its `href`, without quotes.
+    pub(super) value: Option<Span>,
+    /// It carries a no-track marker.
+    pub(super) marked: bool,
+    /// The author says that it ends the subscription.
+    pub(super) unsubscribe: bool,
+    /// Behind the tag.
+    pub(super) end: usize,
+}
+
+impl LinkTag {
+    /// Reads a tag from where its name ends on; `None` if it is not closed. Nobody looks for
+    /// markers unless there `may_be_markers`.
+    pub(super) fn read(html: &[u8], name_end: usize, may_be_markers: bool) -> Option<Self> {
+        let mut value = None;
+        let (mut marked, mut unsubscribe) = (false, false);
+        let mut attributes = Attributes::new(html, name_end);
+        for attribute in attributes.by_ref() {
+            let name = attribute.name;
+            if name.eq_ignore_ascii_case(b"href") {
+                // Of doubled attributes the first one counts.
+                value = value.or_else(|| attribute.value.map(Span::new));
+            } else if name.eq_ignore_ascii_case(b"rel") {
+                unsubscribe |= attribute
+                    .text(html)
+                    .split(u8::is_ascii_whitespace)
+                    .any(|word| word.eq_ignore_ascii_case(b"unsubscribe"));
+            } else if name.eq_ignore_ascii_case(markers::UNSUBSCRIBE) {
+                unsubscribe = true;
+            } else if may_be_markers {
+                marked |= markers::is_no_track(name, attribute.text(html));
+            }
+        }
+        Some(Self {
+            value,
+            marked,
+            unsubscribe,
+            end: attributes.end()?,
+        })
+    }
+}
