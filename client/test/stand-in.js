@@ -82,3 +82,11 @@ export function* people(count) {
 }
 
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Waits for something that soon becomes so, however slow the machine is. */
+export async function until(isSo) {
+  for (const patience = performance.now() + 20_000; performance.now() < patience; await pause(20)) {
+    if (isSo()) return;
+  }
+  throw new Error(`never so: ${isSo}`);
+}
