@@ -16,6 +16,7 @@ use crate::ingest::IngestQueue;
 use crate::signing::SharedKeyring;
 use crate::tenants::{Tenant, TenantDirectory};
 use crate::verdicts::Rules;
+use crate::webhooks;
 
 pub(crate) struct Backend {
     pub(crate) pool: Pool,
@@ -28,6 +29,7 @@ pub(crate) struct Backend {
     pub(crate) policy: PolicyFeed,
     pub(crate) streams: Arc<Hub>,
     pub(crate) metrics: PrometheusHandle,
+    pub(crate) webhooks: webhooks::Client,
 }
 
 impl Backend {

@@ -2,6 +2,7 @@
 //! once and before a port is bound. Nothing else in the crate reads the environment.
 
 mod replay;
+mod webhooks;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -13,7 +14,9 @@ use kraiter_wire::Secret;
 
 use crate::database::DatabaseUrl;
 use crate::verdicts::{Lists, Rules};
+use crate::webhooks::WebhookConfig;
 pub(crate) use replay::ReplayArgs;
+use webhooks::WebhookArgs;
 
 /// Where a command finds the database and the secrets. Part of every subcommand.
 #[derive(Clone, Debug, clap::Args)]
@@ -135,6 +138,9 @@ pub(crate) struct ServeArgs {
         value_name = "SECONDS"
     )]
     retention_interval: u32,
+
+    #[command(flatten)]
+    webhooks: WebhookArgs,
 }
 
 /// What verdicts are made with.
@@ -188,6 +194,7 @@ pub(crate) struct ServeConfig {
     pub(crate) settling_interval: Duration,
     /// `None`: never.
     pub(crate) retention_interval: Option<Duration>,
+    pub(crate) webhooks: WebhookConfig,
 }
 
 /// Shorter bearer secrets can be guessed.
@@ -293,6 +300,9 @@ impl ServeArgs {
                 settling_interval: Duration::from_secs(self.settling_interval.into()),
                 retention_interval: Some(Duration::from_secs(self.retention_interval.into()))
                     .filter(|interval| !interval.is_zero()),
+                webhooks: self
+                    .webhooks
+                    .read(Duration::from_secs(self.settling_interval.into())),
             }),
             _ => Err(ConfigErrors(errors)),
         }

@@ -48,5 +48,6 @@ mod telemetry;
 mod tenants;
 pub mod verdicts;
 mod verify;
+mod webhooks;
 
 pub use cli::run;

@@ -19,9 +19,10 @@ use crate::retention::apply_regularly;
 use crate::settling::settle_regularly;
 use crate::signing::SharedKeyring;
 use crate::store::{Migrate, Store};
+use crate::webhooks::Dispatcher;
 use crate::{
     audit, blocks, campaigns, clock, contacts, dashboard, erasure, events, export, health, ingest,
-    mails, openapi, previews, segments, sends, stats, telemetry, tenants,
+    mails, openapi, previews, segments, sends, stats, telemetry, tenants, webhooks,
 };
 
 /// How long requests that were accepted may take to finish once the service is told to stop.
@@ -29,6 +30,9 @@ const SHUTDOWN_SECONDS: u64 = 30;
 
 /// How often partitions of the coming months are looked after.
 const PARTITION_INTERVAL: Duration = Duration::from_secs(6 * 3600);
+
+/// Connections that webhooks have: one for what is looked for, the others for what is under way.
+const WEBHOOK_CONNECTIONS: usize = 4;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -60,6 +64,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(blocks::http::get_blocks)
         .service(blocks::http::put_block)
         .service(blocks::http::delete_block)
+        .configure(webhooks::http::routes)
         .service(ingest::http::post_ingest)
         .service(blocks::http::get_edge_policy)
         .service(health::get_healthz)
@@ -106,6 +111,17 @@ async fn serve_on(
         Planner::LooksUp,
     )?;
     let (queue, writers) = IngestQueue::start(&ingest_pool, &partitions, config.ingest_writers);
+    let webhook_client =
+        webhooks::Client::new(config.webhooks.allowed.clone(), config.webhooks.timeout)?;
+    let webhook_pool =
+        store.separate_pool(WEBHOOK_CONNECTIONS, config.write_timeout, Planner::Default)?;
+    let load = queue.clone();
+    let dispatcher = Dispatcher::start(
+        &webhook_pool,
+        webhook_client.clone(),
+        config.webhooks.clone(),
+        Arc::new(move || load.is_busy()),
+    );
     let backend = Data::new(Backend {
         pool: store.pool.clone(),
         keyring: Arc::clone(&keyring),
@@ -117,6 +133,7 @@ async fn serve_on(
         policy: Default::default(),
         streams: Hub::new(store.pool.clone()),
         metrics: telemetry::metrics()?,
+        webhooks: webhook_client,
     });
     let retention_pool = store.separate_pool(1, config.write_timeout, Planner::Default)?;
     let retention = config.retention_interval.map(|interval| {
@@ -182,6 +199,8 @@ async fn serve_on(
     statistics.abort();
     settling.abort();
     settling_pool.close();
+    dispatcher.finish().await;
+    webhook_pool.close();
     key_watch.abort();
     metrics.abort();
     // The last handle on the queue closes it; its writers then end by themselves.

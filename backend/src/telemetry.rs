@@ -95,6 +95,10 @@ pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
             Matcher::Full("kraiter_ingest_lag_seconds".to_owned()),
             &LAG_SECONDS,
         )?
+        .set_buckets_for_metric(
+            Matcher::Full("kraiter_webhook_lag_seconds".to_owned()),
+            &LAG_SECONDS,
+        )?
         .set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &EVENTS)?
         .build_recorder();
     let handle = HANDLE.get_or_init(|| recorder.handle());

@@ -20,7 +20,7 @@ use crate::wait;
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a developer may have set for a backend of another kind.
-const NOT_INHERITED: [&str; 8] = [
+const NOT_INHERITED: [&str; 9] = [
     "DATABASE_URL",
     "KRAITER_DATA_DIR",
     "KRAITER_INGEST_SECRET",
@@ -29,6 +29,7 @@ const NOT_INHERITED: [&str; 8] = [
     "KRAITER_LISTEN",
     "KRAITER_LOG_FORMAT",
     "KRAITER_MIGRATE",
+    "KRAITER_WEBHOOK_ALLOW_PRIVATE",
 ];
 
 /// What a backend is started with; kept, so that it can be started again.

@@ -53,7 +53,15 @@ pub struct HttpServer {
 
 impl HttpServer {
     pub fn start(react: impl Fn(Incoming) -> Reaction + Send + Sync + 'static) -> Outcome<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        Self::start_at(0, react)
+    }
+
+    /// On a port that one before had.
+    pub fn start_at(
+        port: u16,
+        react: impl Fn(Incoming) -> Reaction + Send + Sync + 'static,
+    ) -> Outcome<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
         let listener = listener.map_err(Trouble::io("listening for a test's server"))?;
         let address = listener
             .local_addr()
@@ -66,9 +74,9 @@ impl HttpServer {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                let react = Arc::clone(&react);
+                let (react, stop) = (Arc::clone(&react), Arc::clone(&stop));
                 // A broken connection is the peer's to notice.
-                std::thread::spawn(move || serve(stream, &*react));
+                std::thread::spawn(move || serve(stream, &stop, &*react));
             }
         });
         Ok(Self { address, stopping })
@@ -87,11 +95,19 @@ impl Drop for HttpServer {
     }
 }
 
-fn serve(stream: TcpStream, react: &(impl Fn(Incoming) -> Reaction + ?Sized)) -> io::Result<()> {
+fn serve(
+    stream: TcpStream,
+    stop: &AtomicBool,
+    react: &(impl Fn(Incoming) -> Reaction + ?Sized),
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut out = stream.try_clone()?;
     let mut input = BufReader::with_capacity(64 * 1024, stream);
     while let Some(incoming) = read_request(&mut input)? {
+        // Connections that were kept open end with the server.
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         let mut reaction = react(incoming);
         while let Reaction::After(wait, then) = reaction {
             std::thread::sleep(wait);

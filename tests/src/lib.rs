@@ -23,6 +23,7 @@ pub mod invariants;
 pub mod live_filter;
 pub mod load;
 pub mod process;
+pub mod receiver;
 pub mod simulation;
 pub mod stack;
 pub mod trouble;

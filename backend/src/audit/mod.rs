@@ -52,10 +52,17 @@ pub(crate) enum Action {
     BlockLifted,
     RetentionApplied,
     PartitionDropped,
+    WebhookCreated,
+    WebhookChanged,
+    WebhookDeleted,
+    WebhookSecretRotated,
+    WebhookPaused,
+    WebhookResumed,
+    WebhookReplayed,
 }
 
 impl Action {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::TenantCreated,
         Self::SettingsChanged,
         Self::ApiKeyCreated,
@@ -68,6 +75,13 @@ impl Action {
         Self::BlockLifted,
         Self::RetentionApplied,
         Self::PartitionDropped,
+        Self::WebhookCreated,
+        Self::WebhookChanged,
+        Self::WebhookDeleted,
+        Self::WebhookSecretRotated,
+        Self::WebhookPaused,
+        Self::WebhookResumed,
+        Self::WebhookReplayed,
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -84,6 +98,13 @@ impl Action {
             Self::BlockLifted => "block.lifted",
             Self::RetentionApplied => "retention.applied",
             Self::PartitionDropped => "partition.dropped",
+            Self::WebhookCreated => "webhook.created",
+            Self::WebhookChanged => "webhook.changed",
+            Self::WebhookDeleted => "webhook.deleted",
+            Self::WebhookSecretRotated => "webhook.secret_rotated",
+            Self::WebhookPaused => "webhook.paused",
+            Self::WebhookResumed => "webhook.resumed",
+            Self::WebhookReplayed => "webhook.replayed",
         }
     }
 }

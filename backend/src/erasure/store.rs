@@ -14,6 +14,7 @@ use super::{ContactHash, ErasureKey, Removed};
 use crate::clock::Timestamp;
 use crate::database::{DatabaseError, locks};
 use crate::tenants::store::key;
+use crate::webhooks;
 
 /// Until the transaction ends. A statement of its own, before the first one that reads contacts:
 /// what that one sees is then not erased meanwhile.
@@ -25,7 +26,7 @@ pub(crate) async fn keep_erasures_out(tx: &impl GenericClient) -> Result<(), Dat
 }
 
 /// Waits for writers under way and keeps new ones out until the transaction ends.
-pub(super) async fn keep_writers_out(tx: &impl GenericClient) -> Result<(), DatabaseError> {
+pub(crate) async fn keep_writers_out(tx: &impl GenericClient) -> Result<(), DatabaseError> {
     // New ones wait while we wait for those before them, so that is not for long. What follows may
     // take longer than a request: a contact can have any number of events.
     tx.batch_execute("set local lock_timeout = '5s'; set local statement_timeout = '5min'")
@@ -105,8 +106,11 @@ pub(super) async fn erase(
     let (tenant, contact) = (key(tenant), contact.uuid());
     mark_rollups(tx, tenant, contact).await?;
     mark_link_rollups(tx, tenant, contact).await?;
-    let events = "delete from events where tenant_id = $1 and contact_id = $2";
-    let events = tx.execute(events, &[&tenant, &contact]).await?;
+    let events = "delete from events where tenant_id = $1 and contact_id = $2 returning id";
+    let events = tx.query(events, &[&tenant, &contact]).await?;
+    let ids: Vec<Uuid> = events.iter().map(|row| row.get(0)).collect();
+    webhooks::outbox::forget(tx, tenant, &ids).await?;
+    let events = ids.len() as u64;
     let unsettled = "delete from unsettled u using sends s where s.tenant_id = $1 \
                        and s.contact_id = $2 and u.tenant_id = $1 and u.send_id = s.id";
     tx.execute(unsettled, &[&tenant, &contact]).await?;

@@ -13,6 +13,7 @@ use crate::random;
 use crate::rollups;
 use crate::tenants::store::key;
 use crate::verdicts::{Reasons, Verdict};
+use crate::webhooks::outbox::Notes;
 
 /// What [`read`] reads, of `e`, and the tables that it comes from besides.
 pub(crate) const COLUMNS: &str = "e.id, e.kind, e.send_id, e.contact_id, c.email, s.campaign, \
@@ -147,23 +148,42 @@ pub(crate) async fn insert_reported(
     tenant: TenantId,
     events: &[ReportedEvent],
 ) -> Result<(), DatabaseError> {
+    let tenant = key(tenant);
     let ids: Vec<Uuid> = events
         .iter()
         .map(|event| random::uuid_v7(event.at))
         .collect();
+    let noted = ids.iter().zip(events);
+    let noted = Notes::of(noted.map(|(id, event)| (tenant, event.kind, *id)));
+    let (rows, noted_kinds, noted_ids) = noted.columns();
     let kinds: Vec<i16> = events.iter().map(|event| event.kind.number()).collect();
     let contacts: Vec<Uuid> = events.iter().map(|event| event.contact_id.uuid()).collect();
     let sends: Vec<&str> = events.iter().map(|event| event.send_id.as_str()).collect();
-    let sql = "insert into events (tenant_id, id, kind, contact_id, send_id) \
+    // Noted for webhooks as well, if the tenant has some.
+    let sql = "with noted as ( \
+                 insert into webhook_outbox (tenant_id, id, kind, event_ids) \
+                 select $1, row, kind, array_agg(id) \
+                 from unnest($6::uuid[], $7::smallint[], $8::uuid[]) as n (row, kind, id) \
+                 where exists (select from webhook_endpoints where tenant_id = $1) \
+                 group by row, kind) \
+               insert into events (tenant_id, id, kind, contact_id, send_id) \
                select $1, * from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[])";
     let statement = client.prepare_cached(sql).await?;
-    client
-        .execute(&statement, &[&key(tenant), &ids, &kinds, &contacts, &sends])
-        .await?;
+    let values: [&(dyn ToSql + Sync); 8] = [
+        &tenant,
+        &ids,
+        &kinds,
+        &contacts,
+        &sends,
+        &rows,
+        &noted_kinds,
+        &noted_ids,
+    ];
+    client.execute(&statement, &values).await?;
     let mut changes = rollups::Changes::default();
     for event in events {
         let of = rollups::Of {
-            tenant: key(tenant),
+            tenant,
             campaign: event.campaign.as_deref(),
         };
         changes.add_events(of, event.kind, event.at, rollups::Tally::of(None));

@@ -50,6 +50,17 @@ impl Body {
         parse(&read(self.payload, MAX_JSON_BYTES).await?)
     }
 
+    /// One JSON value, or what an empty body stands for.
+    pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(self) -> Result<T, Problem> {
+        let body = read(self.payload, MAX_JSON_BYTES).await?;
+        if body.trim_ascii().is_empty() {
+            return Ok(T::default());
+        }
+        require_content_type(&self.request, &["application/json"])?;
+        refuse_encoding(&self.request)?;
+        parse(&body)
+    }
+
     /// For requests that say all in their path: no body, or an empty object.
     pub(crate) async fn nothing(self) -> Result<(), Problem> {
         let body = read(self.payload, MAX_EMPTY_BYTES).await?;

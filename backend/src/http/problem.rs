@@ -23,6 +23,7 @@ pub(crate) enum ErrorCode {
     InvalidValue,
     InvalidEmail,
     MailTooComplex,
+    RefusedUrl,
     UnsupportedMediaType,
     BodyTooLarge,
     MissingApiKey,
@@ -38,9 +39,11 @@ pub(crate) enum ErrorCode {
     UnknownCampaign,
     UnknownPreview,
     UnknownBlock,
+    UnknownWebhook,
     MethodNotAllowed,
     SendConflict,
     TooManyBlocks,
+    TooManyWebhooks,
     TooManyStreams,
     Saturated,
     QueryTooSlow,
@@ -64,10 +67,13 @@ impl ErrorCode {
             | Self::UnknownContact
             | Self::UnknownCampaign
             | Self::UnknownPreview
-            | Self::UnknownBlock => StatusCode::NOT_FOUND,
+            | Self::UnknownBlock
+            | Self::UnknownWebhook => StatusCode::NOT_FOUND,
             Self::ContactErased => StatusCode::GONE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SendConflict | Self::TooManyBlocks => StatusCode::CONFLICT,
+            Self::SendConflict | Self::TooManyBlocks | Self::TooManyWebhooks => {
+                StatusCode::CONFLICT
+            }
             Self::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -76,7 +82,8 @@ impl ErrorCode {
             | Self::WrongType
             | Self::InvalidValue
             | Self::InvalidEmail
-            | Self::MailTooComplex => StatusCode::UNPROCESSABLE_ENTITY,
+            | Self::MailTooComplex
+            | Self::RefusedUrl => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Saturated | Self::QueryTooSlow | Self::DatabaseUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -96,6 +103,7 @@ impl ErrorCode {
             Self::InvalidValue => "A field has a value that is not allowed",
             Self::InvalidEmail => "Not an email address",
             Self::MailTooComplex => "The mail needs more memory than allowed",
+            Self::RefusedUrl => "Webhooks are not sent to this URL",
             Self::UnsupportedMediaType => "The content type is not supported",
             Self::BodyTooLarge => "The body is too large",
             Self::MissingApiKey => "No API key was sent",
@@ -111,9 +119,11 @@ impl ErrorCode {
             Self::UnknownCampaign => "There is no such campaign",
             Self::UnknownPreview => "No mail of the campaign is kept",
             Self::UnknownBlock => "There is no such block",
+            Self::UnknownWebhook => "There is no such webhook",
             Self::MethodNotAllowed => "The method is not allowed here",
             Self::SendConflict => "The send id belongs to another contact",
             Self::TooManyBlocks => "There are too many blocks",
+            Self::TooManyWebhooks => "There are too many webhooks",
             Self::TooManyStreams => "Too many streams are open",
             Self::Saturated => "The backend is busy",
             Self::QueryTooSlow => "The question takes too long to answer",

@@ -46,14 +46,23 @@ pub(super) fn is_repeat(error: &DatabaseError) -> bool {
         if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
 }
 
+/// What became of a group's events, and whose events are to be noted for webhooks.
+pub(super) struct Inserted {
+    pub(super) fates: Vec<Fate>,
+    pub(super) with_webhooks: HashSet<i32>,
+}
+
 /// Inserts what may be stored and gives each event's fate. What a contact said before the group came
 /// holds for the group.
 pub(super) async fn insert(
     tx: &Transaction<'_>,
     events: &[(usize, EdgeEvent)],
     way: Way,
-) -> Result<Vec<Fate>, DatabaseError> {
-    let refusing = without_consent(tx, events).await?;
+) -> Result<Inserted, DatabaseError> {
+    let Wishes {
+        refusing,
+        with_webhooks,
+    } = wishes(tx, events).await?;
     let mut fates: Vec<Fate> = events
         .iter()
         .map(|(_, event)| {
@@ -81,24 +90,44 @@ pub(super) async fn insert(
             }
         }
     }
-    Ok(fates)
+    Ok(Inserted {
+        fates,
+        with_webhooks,
+    })
 }
 
-/// The contacts of these events, by tenant, that have withdrawn their consent.
-async fn without_consent(
+struct Wishes {
+    /// Contacts, by tenant, that have withdrawn their consent.
+    refusing: HashSet<(i32, Uuid)>,
+    /// Tenants that have endpoints of webhooks.
+    with_webhooks: HashSet<i32>,
+}
+
+/// What contacts and tenants of these events want.
+async fn wishes(
     tx: &Transaction<'_>,
     events: &[(usize, EdgeEvent)],
-) -> Result<HashSet<(i32, Uuid)>, DatabaseError> {
+) -> Result<Wishes, DatabaseError> {
     let mut tenants: Vec<i32> = events.iter().map(|(_, event)| key(event.tenant)).collect();
     // Sorted already.
     tenants.dedup();
-    let sql = "select t.id from unnest($1::int[]) as t (id) where exists ( \
-                 select from contacts c where c.tenant_id = t.id and c.tracking_consent = false)";
+    let sql = "select t.id, \
+                 exists (select from contacts c \
+                   where c.tenant_id = t.id and c.tracking_consent = false), \
+                 exists (select from webhook_endpoints w where w.tenant_id = t.id) \
+               from unnest($1::int[]) as t (id)";
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx.query(&statement, &[&tenants]).await?;
-    let tenants: HashSet<i32> = rows.iter().map(|row| row.get(0)).collect();
+    let those = |column: usize| -> HashSet<i32> {
+        let rows = rows.iter().filter(|row| row.get(column));
+        rows.map(|row| row.get(0)).collect()
+    };
+    let (tenants, with_webhooks) = (those(1), those(2));
     if tenants.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(Wishes {
+            refusing: HashSet::new(),
+            with_webhooks,
+        });
     }
     let mut contacts: Vec<(i32, Uuid)> = events
         .iter()
@@ -113,7 +142,10 @@ async fn without_consent(
                where c.tracking_consent = false";
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx.query(&statement, &[&tenants, &ids]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    Ok(Wishes {
+        refusing: rows.iter().map(|row| (row.get(0), row.get(1))).collect(),
+        with_webhooks,
+    })
 }
 
 /// Bytes that are handed to the connection at a time.

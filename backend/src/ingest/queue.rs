@@ -108,6 +108,11 @@ impl IngestQueue {
         MAX_WAITING_EVENTS.saturating_sub(self.room.available_permits())
     }
 
+    /// Whether a full group waits or is being written: more comes than is written at once.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.waiting() >= MAX_GROUP_EVENTS
+    }
+
     /// Whether a batch of a common size would be turned away.
     pub(crate) fn is_full(&self) -> bool {
         self.room.available_permits() < MAX_GROUP_EVENTS

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::EdgeEvent;
 use super::deltas::{self, ContactDelta, Delta, SendDelta};
 use super::group::Group;
-use super::insertion::{self, Fate, Way};
+use super::insertion::{self, Fate, Inserted, Way};
 use super::queue::Outcome;
 use super::{lone_clicks, rollup_changes, strangers};
 use crate::clock::Timestamp;
@@ -21,6 +21,7 @@ use crate::database::{DatabaseError, Partitions, Pool, connect};
 use crate::erasure;
 use crate::rollups;
 use crate::tenants::store::key;
+use crate::webhooks;
 
 /// What came of an attempt to write a group.
 pub(super) enum Written {
@@ -43,11 +44,14 @@ pub(super) async fn write(
     let mut client = connect(pool).await?;
     let tx = client.transaction().await?;
     erasure::store::keep_erasures_out(&tx).await?;
-    let mut fates = match insertion::insert(&tx, &group.events, way).await {
+    let Inserted {
+        mut fates,
+        with_webhooks,
+    } = match insertion::insert(&tx, &group.events, way).await {
         Err(error) if way == Way::Plain && insertion::is_repeat(&error) => {
             return Ok(Written::NotPlain);
         }
-        fates => fates?,
+        inserted => inserted?,
     };
     let mut contacts = deltas::of_contacts(new_ones(group, &fates));
     let mut strangers = false;
@@ -78,6 +82,12 @@ pub(super) async fn write(
     }
     lone_clicks::note(&tx, &lone_clicks::of(group, &fates, &sends, &rows)).await?;
     rollups::store::add(&tx, &rollup_changes::of(group, &fates, &sends, &rows)).await?;
+    if !with_webhooks.is_empty() {
+        let noted = new_ones(group, &fates)
+            .map(|event| (key(event.tenant), event.kind, event.id.uuid()))
+            .filter(|(tenant, ..)| with_webhooks.contains(tenant));
+        webhooks::outbox::note(&tx, noted).await?;
+    }
     tx.commit().await?;
     let known = fates.contains(&Fate::Known);
     // What was repeated, or strange, is likely to go on so: a journal is replayed, an edge sends again.

@@ -142,6 +142,7 @@ impl Run<'_> {
             // Half of the time belongs to others.
             tokio::time::sleep(batch.elapsed()).await;
         }
+        store::remove_webhooks(client, tenant.id, since).await?;
         if self.with_sends {
             steps.doing(&format!("sends of {}", report.name));
             let mut after = Some(String::new());

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::database::{DatabaseError, locks};
 use crate::events::lowest_id;
 use crate::tenants::store::key;
+use crate::webhooks;
 
 /// Events in one transaction.
 const EVENTS: i64 = 5_000;
@@ -76,6 +77,15 @@ pub(super) async fn remove_events(
     Ok(client
         .execute(&statement, &[&key(tenant), &lowest_id(since), &EVENTS])
         .await?)
+}
+
+/// What was noted for webhooks, and deliveries, from before that moment: their events are gone.
+pub(super) async fn remove_webhooks(
+    client: &impl GenericClient,
+    tenant: TenantId,
+    since: Timestamp,
+) -> Result<(), DatabaseError> {
+    webhooks::outbox::forget_before(client, key(tenant), lowest_id(since)).await
 }
 
 /// Sends that were registered before this moment may go. The day of the registration is in the

@@ -25,12 +25,14 @@ const URL: &str = "https://engine.example/note-g";
 const AGENT: &str = "Difference/2";
 const ADDRESS: &str = "203.0.113.77";
 const KEPT: &str = "It weaves algebraic patterns";
+const HOOK: &str = "https://1.1.1.1/engine-hook";
 const HOST: &str = "blocked.by-the-owner.example";
 
 /// A tenant with one of everything.
 struct Owner {
     api: Api,
     contact_id: String,
+    webhook: String,
 }
 
 impl Owner {
@@ -54,7 +56,16 @@ impl Owner {
             .body("application/x-ndjson", format!("{kept}\n"));
         assert_eq!(api.send(kept).unwrap().status, 200);
         let contact_id = mail["contactId"].as_str().unwrap().to_owned();
-        Self { api, contact_id }
+        let webhook = api.write("POST", "/webhooks", &json!({"url": HOOK})).unwrap();
+        let webhook = webhook["id"].as_str().unwrap().to_owned();
+        // Nothing of this test leaves the machine.
+        let pause = format!("/webhooks/{webhook}/pause");
+        api.send(Request::new("POST", pause)).unwrap();
+        Self {
+            api,
+            contact_id,
+            webhook,
+        }
     }
 
     /// Everything the owner can read of itself.
@@ -66,6 +77,7 @@ impl Owner {
             read("/settings"),
             read("/blocks"),
             read(&format!("/campaigns/{CAMPAIGN}/preview")),
+            read("/webhooks"),
         ];
         state.extend(all(&self.api, "/events"));
         state
@@ -81,6 +93,8 @@ impl Owner {
             ADDRESS,
             HOST,
             KEPT,
+            HOOK,
+            &self.webhook,
             &self.contact_id,
         ]
     }
@@ -256,6 +270,20 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
         "DELETE /blocks" => {
             let path = format!("/blocks?kind=host&value={HOST}");
             vec![(404, Request::new("DELETE", path))]
+        }
+        "GET /webhooks" => vec![(200, Request::get("/webhooks"))],
+        "POST /webhooks" => vec![(
+            422,
+            json("POST", "/webhooks", json!({"url": "https://10.0.0.1/"})),
+        )],
+        hook if hook.contains(" /webhooks/{id}") => {
+            let (method, template) = hook.split_once(' ').unwrap();
+            let path = template.replace("{id}", &owner.webhook);
+            let body = match hook.contains("PATCH") {
+                true => json!({"url": "https://9.9.9.9/"}),
+                false => json!({}),
+            };
+            vec![(404, json(method, &path, body))]
         }
         "GET /edge/policy" => vec![(401, Request::get("/edge/policy"))],
         "POST /ingest" => {

@@ -44,3 +44,6 @@ mod tls;
 mod upgrades;
 mod verdicts;
 mod verify;
+mod webhooks;
+mod webhooks_failing;
+mod webhooks_managing;
