@@ -70,7 +70,10 @@ impl AllowedNetworks {
 
     /// Public addresses are reached by https; those that the operator allows by http as well.
     pub(crate) fn check(&self, scheme: Scheme, address: IpAddr) -> Result<(), Refusal> {
-        match (self.0.iter().any(|network| network.contains(&address)), scheme) {
+        match (
+            self.0.iter().any(|network| network.contains(&address)),
+            scheme,
+        ) {
             (true, _) => Ok(()),
             (false, _) if !is_public(address) => Err(Refusal::NotPublic(address)),
             (false, Scheme::Http) => Err(Refusal::Plain(address)),
@@ -85,9 +88,8 @@ fn is_public(address: IpAddr) -> bool {
             .iter()
             .any(|(network, bits)| Ipv4Net::new_assert(*network, *bits).contains(&v4)),
         IpAddr::V6(v6) => {
-            let within = |(network, bits): (Ipv6Addr, u8)| {
-                Ipv6Net::new_assert(network, bits).contains(&v6)
-            };
+            let within =
+                |(network, bits): (Ipv6Addr, u8)| Ipv6Net::new_assert(network, bits).contains(&v6);
             within(GLOBAL_V6) && !SPECIAL_V6.into_iter().any(within)
         }
     }
@@ -145,9 +147,7 @@ impl FromStr for EndpointUrl {
             return Err("it names no host".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(
-                "it holds a user name or password; go by the signature instead".to_owned(),
-            );
+            return Err("it holds a user name or password; go by the signature instead".to_owned());
         }
         if url.fragment().is_some() {
             return Err("it has a fragment (#…), which is never sent".to_owned());
@@ -168,7 +168,13 @@ mod tests {
 
     #[test]
     fn only_the_public_internet_is_reached_and_only_with_tls() {
-        for public in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00::1"] {
+        for public in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "2606:4700::1111",
+            "2a00::1",
+        ] {
             assert!(check(&[], Scheme::Https, public), "{public}");
             assert!(!check(&[], Scheme::Http, public), "{public}");
         }
@@ -227,7 +233,11 @@ mod tests {
         let url: EndpointUrl = "https://hooks.example/in?x=1".parse().unwrap();
         assert_eq!((url.host(), url.port()), (Err("hooks.example"), 443));
         // However an address is written, it is seen as one.
-        for loopback in ["https://127.1/", "https://0x7f000001/", "https://2130706433/"] {
+        for loopback in [
+            "https://127.1/",
+            "https://0x7f000001/",
+            "https://2130706433/",
+        ] {
             let url: EndpointUrl = loopback.parse().unwrap();
             assert_eq!(url.host(), Ok(IpAddr::from([127, 0, 0, 1])), "{loopback}");
         }

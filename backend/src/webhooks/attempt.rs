@@ -8,9 +8,7 @@ use serde::Serialize;
 use super::client::{Answer, Failure, Signed};
 use super::deliveries::{self, Claimed, Finished};
 use super::endpoints::{self, Failing};
-use super::{
-    Client, DeliveryId, DeliveryStatus, Endpoint, Pause, PausedBy, WebhookConfig,
-};
+use super::{Client, DeliveryId, DeliveryStatus, Endpoint, Pause, PausedBy, WebhookConfig};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::clock::{self, Timestamp};
 use crate::database::{DatabaseError, Pool, connect};

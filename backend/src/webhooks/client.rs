@@ -91,10 +91,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(
-        allowed: AllowedNetworks,
-        timeout: Duration,
-    ) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(allowed: AllowedNetworks, timeout: Duration) -> Result<Self, rustls::Error> {
         Self::with_resolver(allowed, timeout, Arc::new(SystemResolver))
     }
 
@@ -334,7 +331,11 @@ mod tests {
         assert_eq!(answer.outcome, Err(Failure::Redirect(307)));
         assert_eq!(answer.retry_after, Some(Duration::from_secs(7)));
         let request = serve.await.unwrap().to_ascii_lowercase();
-        for header in ["webhook-id: dlv_1", "webhook-timestamp: 1", "webhook-signature: v1,x"] {
+        for header in [
+            "webhook-id: dlv_1",
+            "webhook-timestamp: 1",
+            "webhook-signature: v1,x",
+        ] {
             assert!(request.contains(header), "{request}");
         }
     }

@@ -29,7 +29,9 @@ pub(super) async fn insert(
     let ids: Vec<Uuid> = new.iter().map(|new| new.id.0).collect();
     let of: Vec<Uuid> = new.iter().map(|new| new.endpoint.0).collect();
     let due: Vec<Timestamp> = new.iter().map(|new| new.due).collect();
-    let rows = new.iter().flat_map(|new| new.events.iter().map(|_| new.id.0));
+    let rows = new
+        .iter()
+        .flat_map(|new| new.events.iter().map(|_| new.id.0));
     let rows: Vec<Uuid> = rows.collect();
     let events: Vec<Uuid> = new.iter().flat_map(|new| &new.events).copied().collect();
     let sql = "insert into webhook_deliveries (tenant_id, endpoint_id, id, status, event_ids, \

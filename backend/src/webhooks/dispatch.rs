@@ -306,7 +306,8 @@ mod tests {
     }
 
     fn noted(kind: EventType, count: u8) -> Noted {
-        let ids = (0..count).map(|id| Uuid::from_bytes([kind.number() as u8, id].repeat(8).try_into().unwrap()));
+        let ids = (0..count)
+            .map(|id| Uuid::from_bytes([kind.number() as u8, id].repeat(8).try_into().unwrap()));
         Noted {
             kind: kind.number(),
             events: ids.collect(),

@@ -81,9 +81,7 @@ pub(super) async fn list(
            and ($2::uuid is null or e.id > $2) order by e.id limit $3"
     );
     let statement = client.prepare_cached(&sql).await?;
-    let rows = client
-        .query(&statement, &[&tenant, &after, &limit])
-        .await?;
+    let rows = client.query(&statement, &[&tenant, &after, &limit]).await?;
     rows.iter().map(read).collect()
 }
 
@@ -223,13 +221,7 @@ pub(super) async fn pause(
     let paused = tx
         .execute(
             sql,
-            &[
-                &tenant,
-                &id.0,
-                &pause.at,
-                &pause.by.as_str(),
-                &pause.reason,
-            ],
+            &[&tenant, &id.0, &pause.at, &pause.by.as_str(), &pause.reason],
         )
         .await?;
     Ok(paused > 0)
@@ -278,7 +270,10 @@ pub(super) async fn accepted(
                  or last_accepted_at < $3 - interval '1 second' * $4)";
     let statement = client.prepare_cached(sql).await?;
     client
-        .execute(&statement, &[&tenant, &id.0, &now, &f64::from(NOTED_EVERY_SECONDS)])
+        .execute(
+            &statement,
+            &[&tenant, &id.0, &now, &f64::from(NOTED_EVERY_SECONDS)],
+        )
         .await?;
     Ok(())
 }

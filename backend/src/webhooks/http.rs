@@ -10,7 +10,9 @@ use deadpool_postgres::Transaction;
 use kraiter_wire::TenantId;
 use serde_json::json;
 
-use super::{Endpoint, EndpointId, Health, MAX_ENDPOINTS, Pause, PausedBy, Secret, Secrets, endpoints};
+use super::{
+    Endpoint, EndpointId, Health, MAX_ENDPOINTS, Pause, PausedBy, Secret, Secrets, endpoints,
+};
 use crate::api_keys::{Admin, Caller};
 use crate::audit::{self, Action, Entry};
 use crate::backend::Backend;

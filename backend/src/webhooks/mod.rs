@@ -97,7 +97,9 @@ pub(crate) struct Filter {
 
 impl Filter {
     fn wants(&self, kind: EventType) -> bool {
-        self.types.as_ref().is_none_or(|types| types.contains(&kind))
+        self.types
+            .as_ref()
+            .is_none_or(|types| types.contains(&kind))
     }
 
     /// Whether the verdict decides, which may change while an event's neighbours arrive.

@@ -57,9 +57,10 @@ impl Secrets {
         let seconds = i64::try_from(at.millis() / 1000).unwrap_or(i64::MAX);
         let previous = self.previous.as_ref().filter(|(_, until)| at < *until);
         let secrets = [Some(&self.current), previous.map(|(secret, _)| secret)];
-        let signatures = secrets.into_iter().flatten().map(|secret| {
-            Webhook::from_bytes(secret.as_bytes().to_vec())?.sign(id, seconds, body)
-        });
+        let signatures = secrets
+            .into_iter()
+            .flatten()
+            .map(|secret| Webhook::from_bytes(secret.as_bytes().to_vec())?.sign(id, seconds, body));
         Ok(signatures.collect::<Result<Vec<_>, _>>()?.join(" "))
     }
 }
@@ -91,7 +92,11 @@ mod tests {
             previous: None,
         };
         let at = Timestamp(UnixMillis(1_614_265_330_000));
-        let signed = secrets.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", at, br#"{"test": 2432232314}"#);
+        let signed = secrets.sign(
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            at,
+            br#"{"test": 2432232314}"#,
+        );
         assert_eq!(
             signed.unwrap(),
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="

@@ -74,7 +74,11 @@ async fn remove_before(db: &impl GenericClient, first_kept: Uuid) -> Result<(), 
                 .await?;
             let never_sent = removed.iter().filter(|row| row.get(0)).count();
             if never_sent > 0 {
-                tracing::warn!(tenant, deliveries = never_sent, "webhooks waited too long and were removed");
+                tracing::warn!(
+                    tenant,
+                    deliveries = never_sent,
+                    "webhooks waited too long and were removed"
+                );
             }
             if (removed.len() as i64) < DELIVERIES {
                 break;

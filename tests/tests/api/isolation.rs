@@ -56,7 +56,9 @@ impl Owner {
             .body("application/x-ndjson", format!("{kept}\n"));
         assert_eq!(api.send(kept).unwrap().status, 200);
         let contact_id = mail["contactId"].as_str().unwrap().to_owned();
-        let webhook = api.write("POST", "/webhooks", &json!({"url": HOOK})).unwrap();
+        let webhook = api
+            .write("POST", "/webhooks", &json!({"url": HOOK}))
+            .unwrap();
         let webhook = webhook["id"].as_str().unwrap().to_owned();
         // Nothing of this test leaves the machine.
         let pause = format!("/webhooks/{webhook}/pause");

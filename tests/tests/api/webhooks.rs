@@ -96,7 +96,8 @@ fn every_type_of_event_arrives_signed_and_as_the_api_shows_it() {
         ("snd-2", "bounced"),
     ] {
         let path = format!("/sends/{send}");
-        api.write("PATCH", &path, &json!({"status": status})).unwrap();
+        api.write("PATCH", &path, &json!({"status": status}))
+            .unwrap();
     }
     let mut edge = Edge::of(&service, 1);
     let signals = json!({"ip": "203.0.113.9", "ua": FIREFOX});
@@ -117,7 +118,10 @@ fn every_type_of_event_arrives_signed_and_as_the_api_shows_it() {
         assert!(call.text("user-agent").starts_with("Kraiter-Webhooks/"));
         let age = now().0 / 1000 - call.text("webhook-timestamp").parse::<u64>().unwrap();
         assert!(age < 300, "{age}");
-        assert_eq!((&call.request.method[..], call.body()["type"].clone()), ("POST", json!("events")));
+        assert_eq!(
+            (&call.request.method[..], call.body()["type"].clone()),
+            ("POST", json!("events"))
+        );
     }
     // Once verdicts are settled both show the same.
     crate::settling::settled(&url);
@@ -151,7 +155,8 @@ fn filters_by_type_and_verdict_let_through_what_was_asked_for() {
         "verdicts": ["human"]});
     hook(&api, &people, filter);
     let (pixel, clicks, _) = tokens(&rewrite(&api, "snd-1", "ada@example.com"));
-    api.write("PATCH", "/sends/snd-1", &json!({"status": "bounced"})).unwrap();
+    api.write("PATCH", "/sends/snd-1", &json!({"status": "bounced"}))
+        .unwrap();
     let mut edge = Edge::of(&service, 1);
     let at = now().0 + 1_800_000;
     let person = json!({"ip": "203.0.113.9", "ua": FIREFOX});
@@ -181,7 +186,11 @@ fn under_load_events_come_in_batches_and_each_of_them_once() {
     let api = service.tenant("shop");
     let receiver = Receiver::start().unwrap();
     let (pixel, ..) = tokens(&rewrite(&api, "snd-1", "ada@example.com"));
-    let hook = hook(&api, &receiver, json!({"batchSize": 200, "types": ["email.opened"]}));
+    let hook = hook(
+        &api,
+        &receiver,
+        json!({"batchSize": 200, "types": ["email.opened"]}),
+    );
     let mut edge = Edge::of(&service, 1);
     let mut expected = Vec::new();
     for _ in 0..20 {
@@ -194,7 +203,11 @@ fn under_load_events_come_in_batches_and_each_of_them_once() {
     let calls = receiver.calls();
     assert!(calls.len() <= 500, "{} requests", calls.len());
     assert!(calls.iter().any(|call| call.events().len() > 50));
-    assert!(calls.iter().all(|call| (1..=200).contains(&call.events().len())));
+    assert!(
+        calls
+            .iter()
+            .all(|call| (1..=200).contains(&call.events().len()))
+    );
     // The log is written after the receiver has answered.
     let log = wait::until("the log to be complete", || {
         let log = all(&api, &format!("{}/deliveries", path(&hook)));
@@ -204,10 +217,16 @@ fn under_load_events_come_in_batches_and_each_of_them_once() {
         }
     })
     .unwrap();
-    let events: u64 = log.iter().map(|delivery| delivery["events"].as_u64().unwrap()).sum();
+    let events: u64 = log
+        .iter()
+        .map(|delivery| delivery["events"].as_u64().unwrap())
+        .sum();
     assert_eq!((log.len(), events), (calls.len(), 5000));
     for delivery in &log {
-        assert_eq!((&delivery["attempts"], &delivery["lastStatus"]), (&json!(1), &json!(200)));
+        assert_eq!(
+            (&delivery["attempts"], &delivery["lastStatus"]),
+            (&json!(1), &json!(200))
+        );
         assert!(delivery["lastDurationMillis"].is_u64(), "{delivery}");
         assert!(calls.iter().any(|call| delivery["id"] == call.id()));
     }
@@ -224,25 +243,43 @@ fn after_a_rotation_both_secrets_sign_or_only_the_new_one() {
     let rotate = |body: Value| {
         let made = api.write("POST", &format!("{}/secret", path(&hook)), &body);
         let made = made.unwrap();
-        (made["secret"].as_str().unwrap().to_owned(), made["previousSecretUntil"].clone())
+        (
+            made["secret"].as_str().unwrap().to_owned(),
+            made["previousSecretUntil"].clone(),
+        )
     };
     let ping = || {
         let answer = order(&api, &format!("{}/ping", path(&hook)));
-        assert_eq!((&answer["accepted"], &answer["status"]), (&json!(true), &json!(200)));
+        assert_eq!(
+            (&answer["accepted"], &answer["status"]),
+            (&json!(true), &json!(200))
+        );
         let call = receiver.calls().pop().unwrap();
-        assert_eq!((call.body()["type"].clone(), call.events().len()), (json!("ping"), 0));
+        assert_eq!(
+            (call.body()["type"].clone(), call.events().len()),
+            (json!("ping"), 0)
+        );
         call
     };
     let signed_by = |call: &Call, secrets: [&String; 3]| secrets.map(|it| call.is_signed_by(it));
     let (second, until) = rotate(json!({"overlapSeconds": 3600}));
     assert!(until.is_string());
     let call = ping();
-    assert_eq!(signed_by(&call, [&first, &second, &first]), [true, true, true]);
+    assert_eq!(
+        signed_by(&call, [&first, &second, &first]),
+        [true, true, true]
+    );
     let (third, _) = rotate(json!({}));
-    assert_eq!(signed_by(&ping(), [&first, &second, &third]), [false, true, true]);
+    assert_eq!(
+        signed_by(&ping(), [&first, &second, &third]),
+        [false, true, true]
+    );
     let (fourth, until) = rotate(json!({"overlapSeconds": 0}));
     assert!(until.is_null());
-    assert_eq!(signed_by(&ping(), [&second, &third, &fourth]), [false, false, true]);
+    assert_eq!(
+        signed_by(&ping(), [&second, &third, &fourth]),
+        [false, false, true]
+    );
 }
 
 /// The example of the documentation, run as it stands there.
@@ -272,7 +309,12 @@ fn the_documented_way_to_verify_takes_what_is_signed_and_nothing_else() {
             .spawn()
             .unwrap();
         let case = json!({"secret": secret, "headers": headers, "body": body}).to_string();
-        python.stdin.take().unwrap().write_all(case.as_bytes()).unwrap();
+        python
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(case.as_bytes())
+            .unwrap();
         let output = python.wait_with_output().unwrap();
         serde_json::from_slice::<bool>(&output.stdout).unwrap()
     };
@@ -297,7 +339,11 @@ fn two_replicas_share_the_work() {
     ]);
     let two = Service::with("webhooks-replica-2", options);
     let receiver = Receiver::start().unwrap();
-    hook(&api, &receiver, json!({"batchSize": 10, "types": ["email.opened"]}));
+    hook(
+        &api,
+        &receiver,
+        json!({"batchSize": 10, "types": ["email.opened"]}),
+    );
     let (pixel, ..) = tokens(&rewrite(&api, "snd-1", "ada@example.com"));
     let mut expected = Vec::new();
     let (mut first, mut second) = (Edge::of(&one, 1), Edge::of(&two, 2));
@@ -312,7 +358,10 @@ fn two_replicas_share_the_work() {
     arrive(&receiver, expected.clone());
     assert_eq!(receiver.accepted().len(), expected.len(), "none came twice");
     for service in [&one, &two] {
-        let metrics = Request::get("/metrics").send(service.backend.address()).unwrap().text();
+        let metrics = Request::get("/metrics")
+            .send(service.backend.address())
+            .unwrap()
+            .text();
         let accepted = metrics
             .lines()
             .find_map(|line| line.strip_prefix("kraiter_webhook_events_total "));
@@ -327,11 +376,18 @@ fn a_backend_that_is_killed_amid_deliveries_loses_none() {
     let mut service = service("webhooks-killed", &url);
     let api = service.tenant("shop");
     let receiver = Receiver::start().unwrap();
-    hook(&api, &receiver, json!({"batchSize": 20, "types": ["email.opened"]}));
+    hook(
+        &api,
+        &receiver,
+        json!({"batchSize": 20, "types": ["email.opened"]}),
+    );
     let (pixel, ..) = tokens(&rewrite(&api, "snd-1", "ada@example.com"));
     let slowly = Reaction::After(
         Duration::from_millis(100),
-        Box::new(Reaction::Answer { status: 200, body: Vec::new() }),
+        Box::new(Reaction::Answer {
+            status: 200,
+            body: Vec::new(),
+        }),
     );
     receiver.always(Some(slowly));
     let mut edge = Edge::of(&service, 1);
@@ -340,13 +396,18 @@ fn a_backend_that_is_killed_amid_deliveries_loses_none() {
     for batch in &batches {
         assert_eq!(edge.post(batch.as_str())["accepted"], 100);
     }
-    wait::until("deliveries to be under way", || match receiver.calls().len() {
-        10.. => Ok(()),
-        few => Err(format!("{few} requests")),
+    wait::until("deliveries to be under way", || {
+        match receiver.calls().len() {
+            10.. => Ok(()),
+            few => Err(format!("{few} requests")),
+        }
     })
     .unwrap();
     service.backend.kill();
-    assert!(receiver.accepted().len() < expected.len(), "all was sent before the end");
+    assert!(
+        receiver.accepted().len() < expected.len(),
+        "all was sent before the end"
+    );
     receiver.always(None);
     service.backend.start_again().unwrap();
     arrive(&receiver, expected);
@@ -391,7 +452,10 @@ fn what_is_stored_after_a_webhook_was_made_is_sent_whatever_is_under_way() {
         thread::sleep(Duration::from_millis(200));
         hook(&api, &receiver, json!({"types": ["email.opened"]}));
         made.store(true, std::sync::atomic::Ordering::SeqCst);
-        edges.into_iter().flat_map(|edge| edge.join().unwrap()).collect()
+        edges
+            .into_iter()
+            .flat_map(|edge| edge.join().unwrap())
+            .collect()
     });
     wait::until("all that came later to arrive", || {
         let got: BTreeSet<String> = receiver.accepted().into_iter().collect();

@@ -46,7 +46,12 @@ fn deliveries(api: &Api, hook: &Value) -> Vec<Value> {
 /// A bounce, which is one event; gives its id.
 fn bounce(api: &Api, send: &str) -> String {
     register(api, send, "ada@example.com");
-    api.write("PATCH", &format!("/sends/{send}"), &json!({"status": "bounced"})).unwrap();
+    api.write(
+        "PATCH",
+        &format!("/sends/{send}"),
+        &json!({"status": "bounced"}),
+    )
+    .unwrap();
     let events = all(api, &format!("/events?type=email.bounced&sendId={send}"));
     texts(&events, "id").remove(0)
 }
@@ -75,7 +80,10 @@ fn whatever_a_receiver_does_it_is_tried_again_until_it_accepts() {
     });
     let delivery = &log["items"][0];
     assert_eq!(log["items"].as_array().unwrap().len(), 1);
-    assert_eq!((&delivery["attempts"], &delivery["lastError"]), (&json!(6), &Value::Null));
+    assert_eq!(
+        (&delivery["attempts"], &delivery["lastError"]),
+        (&json!(6), &Value::Null)
+    );
     let calls = receiver.calls();
     assert_eq!(calls.len(), 6);
     for call in &calls {
@@ -85,8 +93,14 @@ fn whatever_a_receiver_does_it_is_tried_again_until_it_accepts() {
     }
     assert!(elsewhere.calls().is_empty(), "the redirect was followed");
     let hook = api.read(&path(&hook)).unwrap();
-    assert_eq!((&hook["failures"], &hook["failingSince"]), (&json!(0), &Value::Null));
-    assert!(hook["paused"].is_null() && hook["lastAcceptedAt"].is_string(), "{hook}");
+    assert_eq!(
+        (&hook["failures"], &hook["failingSince"]),
+        (&json!(0), &Value::Null)
+    );
+    assert!(
+        hook["paused"].is_null() && hook["lastAcceptedAt"].is_string(),
+        "{hook}"
+    );
 }
 
 #[test]
@@ -98,26 +112,46 @@ fn a_receiver_that_fails_for_good_is_paused_and_what_died_can_be_replayed() {
     receiver.always(Some(answer(503)));
     let hook = hook(&api, &receiver, json!({"types": ["email.bounced"]}));
     let dead = bounce(&api, "snd-1");
-    let paused = until(&api, &path(&hook), "it to be paused", |hook| hook["paused"].is_object());
+    let paused = until(&api, &path(&hook), "it to be paused", |hook| {
+        hook["paused"].is_object()
+    });
     assert_eq!(paused["paused"]["by"], "service");
     let reason = paused["paused"]["reason"].as_str().unwrap();
-    assert!(reason.starts_with("nothing was accepted since "), "{reason}");
+    assert!(
+        reason.starts_with("nothing was accepted since "),
+        "{reason}"
+    );
     assert!(reason.ends_with("the receiver answered 503"), "{reason}");
     let log = deliveries(&api, &hook);
-    assert_eq!((&log[0]["status"], &log[0]["attempts"]), (&json!("dead"), &json!(3)));
-    assert_eq!((&log[0]["lastStatus"], &log[0]["nextAttemptAt"]), (&json!(503), &Value::Null));
+    assert_eq!(
+        (&log[0]["status"], &log[0]["attempts"]),
+        (&json!("dead"), &json!(3))
+    );
+    assert_eq!(
+        (&log[0]["lastStatus"], &log[0]["nextAttemptAt"]),
+        (&json!(503), &Value::Null)
+    );
     assert_eq!(log[0]["lastError"], "the receiver answered 503");
     // What is stored meanwhile is kept for it and not sent.
     let kept = bounce(&api, "snd-2");
     let pending = format!("{}/deliveries?status=pending", path(&hook));
-    until(&api, &pending, "a delivery to wait", |log| log["items"][0].is_object());
+    until(&api, &pending, "a delivery to wait", |log| {
+        log["items"][0].is_object()
+    });
     assert_eq!(receiver.calls().len(), 3);
     receiver.always(None);
     let resumed = order(&api, &format!("{}/resume", path(&hook)));
-    assert_eq!((&resumed["paused"], &resumed["failures"]), (&Value::Null, &json!(0)));
+    assert_eq!(
+        (&resumed["paused"], &resumed["failures"]),
+        (&Value::Null, &json!(0))
+    );
     arrive(&receiver, [kept.clone()]);
     let replay = format!("{}/replay", path(&hook));
-    let other = api.write("POST", &replay, &json!({"deliveries": ["dlv_AZmzxNXmf4ChssPU5fYHGA"]}));
+    let other = api.write(
+        "POST",
+        &replay,
+        &json!({"deliveries": ["dlv_AZmzxNXmf4ChssPU5fYHGA"]}),
+    );
     assert_eq!(other.unwrap()["replayed"], 0);
     assert_eq!(order(&api, &replay)["replayed"], 1);
     arrive(&receiver, [kept, dead]);
@@ -126,7 +160,12 @@ fn a_receiver_that_fails_for_good_is_paused_and_what_died_can_be_replayed() {
         log["items"].as_array().unwrap().len() == 2
     });
     let audit = texts(&all(&api, "/audit"), "action");
-    for action in ["webhook.created", "webhook.paused", "webhook.resumed", "webhook.replayed"] {
+    for action in [
+        "webhook.created",
+        "webhook.paused",
+        "webhook.resumed",
+        "webhook.replayed",
+    ] {
         assert!(audit.iter().any(|it| it == action), "{action}: {audit:?}");
     }
 }
@@ -140,7 +179,9 @@ fn a_receiver_that_says_it_is_gone_is_paused_at_once_and_nothing_dies() {
     receiver.always(Some(answer(410)));
     let hook = hook(&api, &receiver, json!({"types": ["email.bounced"]}));
     let id = bounce(&api, "snd-1");
-    let paused = until(&api, &path(&hook), "it to be paused", |hook| hook["paused"].is_object());
+    let paused = until(&api, &path(&hook), "it to be paused", |hook| {
+        hook["paused"].is_object()
+    });
     assert_eq!(paused["paused"]["reason"], "the receiver answered 410 Gone");
     assert_eq!(receiver.calls().len(), 1);
     assert_eq!(deliveries(&api, &hook)[0]["status"], "pending");
@@ -152,12 +193,23 @@ fn a_receiver_that_says_it_is_gone_is_paused_at_once_and_nothing_dies() {
 #[test]
 fn a_receiver_that_dies_and_comes_back_gets_all_and_a_slow_one_holds_up_no_other() {
     let url = database::fresh().unwrap();
-    let service = with_retries("webhooks-back", &url, "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1");
+    let service = with_retries(
+        "webhooks-back",
+        &url,
+        "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
+    );
     let api = service.tenant("shop");
     let [mut dying, slow, well] = [(); 3].map(|()| Receiver::start().unwrap());
-    slow.always(Some(Reaction::After(Duration::from_secs(5), Box::new(answer(200)))));
+    slow.always(Some(Reaction::After(
+        Duration::from_secs(5),
+        Box::new(answer(200)),
+    )));
     for receiver in [&dying, &slow, &well] {
-        hook(&api, receiver, json!({"types": ["email.opened"], "batchSize": 10}));
+        hook(
+            &api,
+            receiver,
+            json!({"types": ["email.opened"], "batchSize": 10}),
+        );
     }
     let (pixel, ..) = tokens(&rewrite(&api, "snd-1", "ada@example.com"));
     let mut edge = Edge::of(&service, 1);
@@ -206,13 +258,23 @@ fn addresses_that_are_not_public_are_refused_when_a_webhook_is_made_or_changed()
     ] {
         let answer = api.post("/webhooks", &json!({"url": url})).unwrap();
         let code = answer.json()["code"].clone();
-        assert_eq!((answer.status, code), (422, json!("refused_url")), "{url}: {}", answer.text());
+        assert_eq!(
+            (answer.status, code),
+            (422, json!("refused_url")),
+            "{url}: {}",
+            answer.text()
+        );
     }
-    let made = api.write("POST", "/webhooks", &json!({"url": "https://1.1.1.1/hook"})).unwrap();
+    let made = api
+        .write("POST", "/webhooks", &json!({"url": "https://1.1.1.1/hook"}))
+        .unwrap();
     let change = json!({"url": "https://127.0.0.1/hook"});
     let answer = api.patch(&path(&made), &change).unwrap();
     assert_eq!(answer.json()["code"], "refused_url");
-    assert_eq!(api.read(&path(&made)).unwrap()["url"], "https://1.1.1.1/hook");
+    assert_eq!(
+        api.read(&path(&made)).unwrap()["url"],
+        "https://1.1.1.1/hook"
+    );
 }
 
 #[test]
@@ -226,7 +288,9 @@ fn an_address_that_was_fine_when_the_webhook_was_made_is_checked_again_at_every_
     arrive(&receiver, [first]);
     drop(lenient);
     let mut options = options("webhooks-strict", Some(&url));
-    options.env.push(("KRAITER_WEBHOOK_RETRIES".into(), "60".into()));
+    options
+        .env
+        .push(("KRAITER_WEBHOOK_RETRIES".into(), "60".into()));
     let strict = Service::with("webhooks-strict", options);
     let api = strict.backend.reach(&api);
     bounce(&api, "snd-2");
@@ -237,9 +301,15 @@ fn an_address_that_was_fine_when_the_webhook_was_made_is_checked_again_at_every_
     let expected = "refused: 127.0.0.1 is not an address of the public internet";
     assert_eq!(log["items"][0]["lastError"], expected);
     let ping = order(&api, &format!("{}/ping", path(&hook)));
-    assert_eq!((&ping["accepted"], &ping["error"]), (&json!(false), &json!(expected)));
+    assert_eq!(
+        (&ping["accepted"], &ping["error"]),
+        (&json!(false), &json!(expected))
+    );
     assert_eq!(receiver.calls().len(), 1);
-    let metrics = Request::get("/metrics").send(strict.backend.address()).unwrap().text();
+    let metrics = Request::get("/metrics")
+        .send(strict.backend.address())
+        .unwrap()
+        .text();
     let refused = "kraiter_webhook_attempts_total{outcome=\"refused\"} 1";
     assert!(metrics.contains(refused), "{metrics}");
 }
@@ -259,11 +329,19 @@ fn what_waits_for_a_webhook_goes_with_an_erased_contact() {
     let stays = edge.lines("o", &grace, 2);
     assert_eq!(edge.post(gone.clone() + &stays)["accepted"], 5);
     let log = format!("{}/deliveries", path(&hook));
-    until(&api, &log, "a delivery to wait", |log| log["items"][0]["events"] == 5);
-    let erased = api.send(Request::new("DELETE", "/contacts/ada@example.com")).unwrap();
+    until(&api, &log, "a delivery to wait", |log| {
+        log["items"][0]["events"] == 5
+    });
+    let erased = api
+        .send(Request::new("DELETE", "/contacts/ada@example.com"))
+        .unwrap();
     assert_eq!(erased.json()["events"], 4);
     assert_eq!(api.read(&log).unwrap()["items"][0]["events"], 2);
-    let ids = ids_of(&gone).iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
+    let ids = ids_of(&gone)
+        .iter()
+        .map(|id| format!("'{id}'"))
+        .collect::<Vec<_>>()
+        .join(",");
     let left = format!(
         "do $$ begin if exists (select from webhook_deliveries where event_ids && array[{ids}]::uuid[])
            or exists (select from webhook_outbox where event_ids && array[{ids}]::uuid[])
@@ -275,8 +353,11 @@ fn what_waits_for_a_webhook_goes_with_an_erased_contact() {
     // One of which nothing is left is sent nowhere and is in no log.
     order(&api, &format!("{}/pause", path(&hook)));
     edge.post(edge.clone().lines("o", &grace, 1));
-    until(&api, &log, "a second one to wait", |log| log["items"][1].is_object());
-    api.send(Request::new("DELETE", "/contacts/grace@example.com")).unwrap();
+    until(&api, &log, "a second one to wait", |log| {
+        log["items"][1].is_object()
+    });
+    api.send(Request::new("DELETE", "/contacts/grace@example.com"))
+        .unwrap();
     order(&api, &format!("{}/resume", path(&hook)));
     until(&api, &log, "it to be gone", |log| log["items"][1].is_null());
     assert_eq!(receiver.calls().len(), 1);

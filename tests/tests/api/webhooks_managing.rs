@@ -27,7 +27,10 @@ fn a_webhook_is_made_shown_changed_and_deleted_and_its_secret_is_shown_once() {
     assert_eq!(answer.header("location").unwrap(), path(&made));
     assert_eq!(answer.header("cache-control").unwrap(), "no-store");
     let secret = made["secret"].as_str().unwrap().to_owned();
-    assert!(secret.starts_with("whsec_") && secret.len() == 50, "{secret}");
+    assert!(
+        secret.starts_with("whsec_") && secret.len() == 50,
+        "{secret}"
+    );
     made.as_object_mut().unwrap().remove("secret");
     assert_eq!(api.read(&path(&made)).unwrap(), made);
     let expected = json!({"id": made["id"], "url": URL, "description": "to the CRM",
@@ -38,23 +41,40 @@ fn a_webhook_is_made_shown_changed_and_deleted_and_its_secret_is_shown_once() {
     assert_eq!(made, expected);
     let other = make(&api, json!({"url": URL}));
     let listed = all(&api, "/webhooks?limit=1");
-    assert_eq!(texts(&listed, "id"), [&made["id"], &other["id"]].map(|id| id.as_str().unwrap()));
+    assert_eq!(
+        texts(&listed, "id"),
+        [&made["id"], &other["id"]].map(|id| id.as_str().unwrap())
+    );
     assert!(listed.iter().all(|hook| hook.get("secret").is_none()));
 
     let change = json!({"url": "https://1.0.0.1/", "description": null, "types": null});
     let changed = api.write("PATCH", &path(&made), &change).unwrap();
     assert_eq!(changed["url"], "https://1.0.0.1/");
-    assert!(changed["description"].is_null() && changed["types"].is_null(), "{changed}");
-    assert_eq!((&changed["verdicts"], &changed["batchSize"]), (&json!(["human"]), &json!(7)));
+    assert!(
+        changed["description"].is_null() && changed["types"].is_null(),
+        "{changed}"
+    );
+    assert_eq!(
+        (&changed["verdicts"], &changed["batchSize"]),
+        (&json!(["human"]), &json!(7))
+    );
     api.write("PATCH", &path(&made), &change).unwrap();
-    let rotation = api.write("POST", &format!("{}/secret", path(&made)), &json!({})).unwrap();
+    let rotation = api
+        .write("POST", &format!("{}/secret", path(&made)), &json!({}))
+        .unwrap();
     let new_secret = rotation["secret"].as_str().unwrap();
-    assert_eq!(order(&api, &format!("{}/pause", path(&made)))["paused"]["by"], "tenant");
+    assert_eq!(
+        order(&api, &format!("{}/pause", path(&made)))["paused"]["by"],
+        "tenant"
+    );
     order(&api, &format!("{}/pause", path(&made)));
 
     let deleted = api.send(Request::new("DELETE", path(&made))).unwrap();
     assert_eq!(deleted.status, 204);
-    assert_eq!(api.get(&path(&made)).unwrap().json()["code"], "unknown_webhook");
+    assert_eq!(
+        api.get(&path(&made)).unwrap().json()["code"],
+        "unknown_webhook"
+    );
     let audit = all(&api, "/audit");
     let mut actions = texts(&audit, "action");
     actions.retain(|action| action.starts_with("webhook."));
@@ -92,22 +112,50 @@ fn what_cannot_be_meant_is_refused_and_named() {
         (json!({}), "missing_field", "."),
         (with("url", json!("hooks.example")), "invalid_value", "url"),
         (with("url", json!("ftp://1.1.1.1/")), "invalid_value", "url"),
-        (with("url", json!("https://a:b@1.1.1.1/")), "invalid_value", "url"),
-        (with("url", json!("https://1.1.1.1/#x")), "invalid_value", "url"),
+        (
+            with("url", json!("https://a:b@1.1.1.1/")),
+            "invalid_value",
+            "url",
+        ),
+        (
+            with("url", json!("https://1.1.1.1/#x")),
+            "invalid_value",
+            "url",
+        ),
         (with("types", json!([])), "invalid_value", "types"),
-        (with("types", json!(["email.lost"])), "invalid_value", "types"),
+        (
+            with("types", json!(["email.lost"])),
+            "invalid_value",
+            "types",
+        ),
         (with("types", json!("email.sent")), "wrong_type", "types"),
         (with("verdicts", json!([])), "invalid_value", "verdicts"),
-        (with("verdicts", json!(["robot"])), "invalid_value", "verdicts"),
+        (
+            with("verdicts", json!(["robot"])),
+            "invalid_value",
+            "verdicts",
+        ),
         (with("batchSize", json!(0)), "invalid_value", "batchSize"),
         (with("batchSize", json!(501)), "invalid_value", "batchSize"),
-        (with("description", json!("")), "invalid_value", "description"),
-        (with("description", json!(long)), "invalid_value", "description"),
+        (
+            with("description", json!("")),
+            "invalid_value",
+            "description",
+        ),
+        (
+            with("description", json!(long)),
+            "invalid_value",
+            "description",
+        ),
         (with("secret", json!("mine")), "unknown_field", "secret"),
     ] {
         let answer = api.post("/webhooks", &body).unwrap();
         let problem = answer.json();
-        assert_eq!((answer.status, &problem["code"]), (422, &json!(code)), "{body}: {problem}");
+        assert_eq!(
+            (answer.status, &problem["code"]),
+            (422, &json!(code)),
+            "{body}: {problem}"
+        );
         if field != "." {
             assert_eq!(problem["field"], field, "{body}: {problem}");
         }
@@ -115,12 +163,23 @@ fn what_cannot_be_meant_is_refused_and_named() {
     let made = make(&api, json!({"url": URL}));
     let at = |rest: &str| format!("{}{rest}", path(&made));
     for (path, body, field) in [
-        (at("/secret"), json!({"overlapSeconds": 604_801}), "overlapSeconds"),
-        (at("/secret"), json!({"overlapSeconds": -1}), "overlapSeconds"),
+        (
+            at("/secret"),
+            json!({"overlapSeconds": 604_801}),
+            "overlapSeconds",
+        ),
+        (
+            at("/secret"),
+            json!({"overlapSeconds": -1}),
+            "overlapSeconds",
+        ),
         (at("/replay"), json!({"deliveries": ["x"]}), "deliveries"),
     ] {
         let problem = api.post(&path, &body).unwrap().json();
-        assert_eq!((&problem["code"], &problem["field"]), (&json!("invalid_value"), &json!(field)));
+        assert_eq!(
+            (&problem["code"], &problem["field"]),
+            (&json!("invalid_value"), &json!(field))
+        );
     }
     let unknown = ["whk_AZmzxNXmf4ChssPU5fYHGA", "nonsense"];
     for id in unknown {
@@ -134,18 +193,30 @@ fn what_cannot_be_meant_is_refused_and_named() {
             ("POST", "/ping"),
             ("POST", "/replay"),
         ] {
-            let answer = api.send(Request::new(method, format!("/webhooks/{id}{rest}"))).unwrap();
+            let answer = api
+                .send(Request::new(method, format!("/webhooks/{id}{rest}")))
+                .unwrap();
             let code = answer.json()["code"].clone();
-            assert_eq!((answer.status, code), (404, json!("unknown_webhook")), "{method} {id}{rest}");
+            assert_eq!(
+                (answer.status, code),
+                (404, json!("unknown_webhook")),
+                "{method} {id}{rest}"
+            );
         }
     }
     let answer = api.get(&at("/deliveries?status=lost")).unwrap();
-    assert_eq!((answer.status, answer.json()["field"].clone()), (400, json!("status")));
+    assert_eq!(
+        (answer.status, answer.json()["field"].clone()),
+        (400, json!("status"))
+    );
     for _ in 1..10 {
         make(&api, json!({"url": URL}));
     }
     let answer = api.post("/webhooks", &json!({"url": URL})).unwrap();
-    assert_eq!((answer.status, answer.json()["code"].clone()), (409, json!("too_many_webhooks")));
+    assert_eq!(
+        (answer.status, answer.json()["code"].clone()),
+        (409, json!("too_many_webhooks"))
+    );
     assert_eq!(all(&api, "/webhooks").len(), 10);
 }
 
@@ -166,7 +237,10 @@ fn a_paused_webhook_gets_what_it_missed_and_a_deleted_one_nothing() {
     arrive(&whole, ids.clone());
     assert!(paused.calls().is_empty() && deleted.calls().is_empty());
     // A test goes out all the same.
-    assert_eq!(order(&api, &format!("{}/ping", path(&to_delete)))["accepted"], true);
+    assert_eq!(
+        order(&api, &format!("{}/ping", path(&to_delete)))["accepted"],
+        true
+    );
     api.send(Request::new("DELETE", path(&to_delete))).unwrap();
     order(&api, &format!("{}/resume", path(&to_pause)));
     arrive(&paused, ids);

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{
-    DEFAULT_BATCH, Endpoint, EndpointUrl, Filter, MAX_BATCH, PausedBy,
-};
+use super::super::{DEFAULT_BATCH, Endpoint, EndpointUrl, Filter, MAX_BATCH, PausedBy};
 use crate::clock::Timestamp;
 use crate::events::EventType;
 use crate::http::Problem;
@@ -153,8 +151,9 @@ impl WebhookRequest {
 }
 
 fn url(text: &str) -> Result<EndpointUrl, Problem> {
-    text.parse()
-        .map_err(|error: String| Problem::invalid("url", format!("The URL cannot be used: {error}.")))
+    text.parse().map_err(|error: String| {
+        Problem::invalid("url", format!("The URL cannot be used: {error}."))
+    })
 }
 
 fn description(text: String) -> Result<String, Problem> {
@@ -162,7 +161,9 @@ fn description(text: String) -> Result<String, Problem> {
         1..=MAX_DESCRIPTION_CHARS if !text.contains('\0') => Ok(text),
         _ => Err(Problem::invalid(
             "description",
-            format!("A description has 1 to {MAX_DESCRIPTION_CHARS} characters; leave it out if there is none."),
+            format!(
+                "A description has 1 to {MAX_DESCRIPTION_CHARS} characters; leave it out if there is none."
+            ),
         )),
     }
 }
@@ -273,7 +274,12 @@ impl Change {
         set(description, self.description, "description", &mut changed);
         let filter = &mut endpoint.filter;
         set(&mut filter.types, self.types, "types", &mut changed);
-        set(&mut filter.verdicts, self.verdicts, "verdicts", &mut changed);
+        set(
+            &mut filter.verdicts,
+            self.verdicts,
+            "verdicts",
+            &mut changed,
+        );
         let batch_size = &mut endpoint.batch_size;
         set(batch_size, self.batch_size, "batchSize", &mut changed);
         changed

@@ -2,9 +2,11 @@
 //! same rows into a copy of the same table on the same Postgres.
 //!
 //! A million contacts, one send each, one event a send, in random order: no two events of a round
-//! share a row, and no page is likely to be in a processor's cache.
+//! share a row, and no page is likely to be in a processor's cache. Then, on the same sends again and by turns,
+//! half as much with a webhook that takes every event and without any.
 
 mod postgres;
+mod webhook;
 mod writers;
 
 use kraiter_tests::backend::{Backend, BackendOptions};
@@ -17,6 +19,7 @@ use kraiter_wire::Day;
 
 use crate::report::{Finding, Report, median};
 use postgres::Postgres;
+use webhook::{Turns, Webhook};
 use writers::Pen;
 
 const DATABASE: &str = "kraiter";
@@ -42,7 +45,8 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
         data_dir: folder.join("data"),
         listen: ANY_PORT,
         database_url: Some(url.clone()),
-        env: Vec::new(),
+        // Where the suite's own receiver is.
+        env: vec![("KRAITER_WEBHOOK_ALLOW_PRIVATE".into(), "127.0.0.0/8".into())],
         log: folder.join("backend.log"),
     })?;
     backend.tenant("bench", "https://t.example")?;
@@ -74,24 +78,46 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
             last(&rounds.copied)
         );
     }
+    let (turns, half) = (Turns::default(), events / 2);
+    let turns = with_and_without_webhook(&backend, &mut postgres, config.rounds, half, turns)?;
     let report = backend.says(&["verify", "--json"])?;
     if report.get("differences") != Some(&0.into()) {
         return Err(Trouble::content(&folder, format!("verify: {report}")));
     }
-    let notes = notes(config, &rounds, &mut postgres)?;
+    let mut notes = notes(config, &rounds, &mut postgres)?;
+    notes.push(turns.note());
     drop(backend);
     let sweeping = format!("removing {}", folder.display());
     std::fs::remove_dir_all(&folder).map_err(Trouble::io(sweeping))?;
     Ok(Report {
         suite: "ingest",
-        findings: vec![Finding {
-            name: "ingest/copy".to_owned(),
-            ours: median(rounds.ours),
-            limit: median(rounds.copied),
-            unit: "events/s",
-        }],
+        findings: vec![
+            Finding {
+                name: "ingest/copy".to_owned(),
+                ours: median(rounds.ours),
+                limit: median(rounds.copied),
+                unit: "events/s",
+            },
+            turns.finding(),
+        ],
         notes,
     })
+}
+
+fn with_and_without_webhook(
+    backend: &Backend,
+    postgres: &mut Postgres,
+    rounds: usize,
+    events: usize,
+    mut turns: Turns,
+) -> Outcome<Turns> {
+    let webhook = Webhook::new(backend, events)?;
+    let mut pen = Pen::again(backend, postgres.sends(2 * rounds * events)?)?;
+    for number in 1..=rounds {
+        webhook.round(&mut pen, number, &mut turns)?;
+        eprintln!("  round {number}/{rounds} with a webhook and without");
+    }
+    Ok(turns)
 }
 
 /// The same events through the service and as a copy. Which goes first makes no difference: they

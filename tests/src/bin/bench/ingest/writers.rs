@@ -50,6 +50,15 @@ fn failed(what: &str) -> Trouble {
 
 impl Pen {
     pub(super) fn new(backend: &Backend, sends: Vec<Sent>) -> Outcome<Self> {
+        Self::with_seed(backend, sends, 7)
+    }
+
+    /// For sends that another one has written of: ids and addresses are others.
+    pub(super) fn again(backend: &Backend, sends: Vec<Sent>) -> Outcome<Self> {
+        Self::with_seed(backend, sends, 8)
+    }
+
+    fn with_seed(backend: &Backend, sends: Vec<Sent>, seed: u8) -> Outcome<Self> {
         let keyring: kraiter_wire::Keyring = backend
             .keyring()?
             .parse()
@@ -62,9 +71,9 @@ impl Pen {
         Ok(Self {
             signer: TenantSigner::new(key, secret, tenant),
             secret: backend.ingest_secret()?,
-            ids: EventIdGenerator::new([7; 16]),
+            ids: EventIdGenerator::new([seed; 16]),
             sends: sends.into_iter(),
-            addresses: 0,
+            addresses: u32::from(seed) << 20,
         })
     }
 
