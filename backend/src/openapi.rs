@@ -64,6 +64,7 @@ use crate::http::{ErrorCode, Problem};
         crate::health::get_metrics,
         get_openapi,
     ),
+    components(schemas(crate::webhooks::Payload)),
     modifiers(&Security),
 )]
 struct Document;

@@ -114,7 +114,7 @@ async fn serve_on(
     let webhook_client =
         webhooks::Client::new(config.webhooks.allowed.clone(), config.webhooks.timeout)?;
     let webhook_pool =
-        store.separate_pool(WEBHOOK_CONNECTIONS, config.write_timeout, Planner::Default)?;
+        store.separate_pool(WEBHOOK_CONNECTIONS, config.write_timeout, Planner::LooksUp)?;
     let load = queue.clone();
     let dispatcher = Dispatcher::start(
         &webhook_pool,

@@ -162,10 +162,10 @@ pub(crate) async fn insert_reported(
     // Noted for webhooks as well, if the tenant has some.
     let sql = "with noted as ( \
                  insert into webhook_outbox (tenant_id, id, kind, event_ids) \
-                 select $1, row, kind, array_agg(id) \
-                 from unnest($6::uuid[], $7::smallint[], $8::uuid[]) as n (row, kind, id) \
+                 select $1, note, kind, array_agg(id) \
+                 from unnest($6::uuid[], $7::smallint[], $8::uuid[]) as n (note, kind, id) \
                  where exists (select from webhook_endpoints where tenant_id = $1) \
-                 group by row, kind) \
+                 group by note, kind) \
                insert into events (tenant_id, id, kind, contact_id, send_id) \
                select $1, * from unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[])";
     let statement = client.prepare_cached(sql).await?;

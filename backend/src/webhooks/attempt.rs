@@ -17,6 +17,9 @@ use crate::events::http::EventView;
 use crate::random;
 use kraiter_wire::TenantId;
 
+/// Failing for less than this alone pauses nothing, however short the retries are.
+const AT_LEAST: Duration = Duration::from_secs(60);
+
 /// What workers share.
 pub(super) struct Post {
     pub(super) pool: Pool,
@@ -169,7 +172,7 @@ impl Post {
     ) -> Option<String> {
         let accepted_since = |time| failing.last_accepted_at.is_some_and(|at| at >= time);
         let total = self.config.retries.total();
-        let too_long = now > failing.since.plus(total + total / 2);
+        let too_long = now > failing.since.plus(total + total / 2 + AT_LEAST);
         match failure {
             Failure::Gone => Some(failure.to_string()),
             _ if (dead && !accepted_since(claimed.first_attempt_at)) || too_long => Some(format!(

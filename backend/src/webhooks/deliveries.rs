@@ -38,9 +38,9 @@ pub(super) async fn insert(
                  events_count, next_attempt_at) \
                select $1, n.endpoint_id, n.id, 'pending', e.ids, cardinality(e.ids), n.due \
                from unnest($2::uuid[], $3::uuid[], $4::timestamptz[]) as n (endpoint_id, id, due) \
-               join (select row, array_agg(id) as ids \
-                 from unnest($5::uuid[], $6::uuid[]) as u (row, id) group by row) e \
-                 on e.row = n.id";
+               join (select delivery, array_agg(id) as ids \
+                 from unnest($5::uuid[], $6::uuid[]) as u (delivery, id) group by delivery) e \
+                 on e.delivery = n.id";
     let statement = tx.prepare_cached(sql).await?;
     tx.execute(&statement, &[&tenant, &of, &ids, &due, &rows, &events])
         .await?;
@@ -117,7 +117,8 @@ pub(super) async fn load(
 ) -> Result<Vec<Event>, DatabaseError> {
     let sql = format!(
         "select {} from unnest($2::uuid[]) as d (id) \
-         join events e on e.tenant_id = $1 and e.id = d.id {} \
+         cross join lateral (select * from events e \
+           where e.tenant_id = $1 and e.id = d.id offset 0) as e {} \
          where $3::smallint[] is null or e.kind not in (1, 2) or e.verdict = any ($3) \
          order by e.id",
         events::COLUMNS,

@@ -201,8 +201,7 @@ fn deliveries_of(
     let mut at_once: Vec<Uuid> = Vec::new();
     let mut later: Vec<Uuid> = Vec::new();
     for Noted { kind, events } in noted {
-        // A kind that this version does not know goes to those that want all, and is left out of what
-        // is read then.
+        // A kind of a newer version is left out, as it is of all that this version shows.
         let Some(kind) = EventType::from_number(*kind) else {
             continue;
         };

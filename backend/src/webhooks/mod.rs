@@ -34,6 +34,7 @@ use crate::events::EventType;
 use crate::verdicts::Verdict;
 
 pub(crate) use address::{AllowedNetworks, EndpointUrl};
+pub(crate) use attempt::Payload;
 pub(crate) use client::Client;
 pub(crate) use dispatch::Dispatcher;
 pub(crate) use retries::RetrySchedule;

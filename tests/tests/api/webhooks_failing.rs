@@ -59,7 +59,7 @@ fn bounce(api: &Api, send: &str) -> String {
 #[test]
 fn whatever_a_receiver_does_it_is_tried_again_until_it_accepts() {
     let url = database::fresh().unwrap();
-    let service = with_retries("webhooks-retried", &url, "0,0,0,0,0,0");
+    let service = with_retries("webhooks-retried", &url, "1,1,1,1,1,1");
     let api = service.tenant("shop");
     let (receiver, elsewhere) = (Receiver::start().unwrap(), Receiver::start().unwrap());
     receiver.next_reactions([
