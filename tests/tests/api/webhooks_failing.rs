@@ -92,11 +92,10 @@ fn whatever_a_receiver_does_it_is_tried_again_until_it_accepts() {
         assert!(call.is_signed_by(hook["secret"].as_str().unwrap()));
     }
     assert!(elsewhere.calls().is_empty(), "the redirect was followed");
-    let hook = api.read(&path(&hook)).unwrap();
-    assert_eq!(
-        (&hook["failures"], &hook["failingSince"]),
-        (&json!(0), &Value::Null)
-    );
+    // Noted after the delivery is.
+    let hook = until(&api, &path(&hook), "it to be well again", |hook| {
+        hook["failures"] == 0 && hook["failingSince"].is_null()
+    });
     assert!(
         hook["paused"].is_null() && hook["lastAcceptedAt"].is_string(),
         "{hook}"
