@@ -61,6 +61,7 @@ export const schemas: { readonly [name: string]: Dates } = {
     "sentAt": "Timestamp",
     "unsubscribedAt": "Timestamp"
   },
+  "NewWebhook": "Webhook",
   "Page_AuditEntry": {
     "items": [
       {
@@ -105,6 +106,28 @@ export const schemas: { readonly [name: string]: Dates } = {
       }
     ]
   },
+  "Page_Webhook": {
+    "items": [
+      {
+        "createdAt": "Timestamp",
+        "failingSince": "Timestamp",
+        "lastAcceptedAt": "Timestamp",
+        "lastFailedAt": "Timestamp",
+        "paused": "WebhookPause",
+        "previousSecretUntil": "Timestamp"
+      }
+    ]
+  },
+  "Page_WebhookDelivery": {
+    "items": [
+      {
+        "createdAt": "Timestamp",
+        "deliveredAt": "Timestamp",
+        "lastAttemptAt": "Timestamp",
+        "nextAttemptAt": "Timestamp"
+      }
+    ]
+  },
   "Preview": {
     "keptAt": "Timestamp"
   },
@@ -146,7 +169,33 @@ export const schemas: { readonly [name: string]: Dates } = {
   "StatusChange": {
     "timestamp": "Timestamp"
   },
-  "Timestamp": true
+  "Timestamp": true,
+  "Webhook": {
+    "createdAt": "Timestamp",
+    "failingSince": "Timestamp",
+    "lastAcceptedAt": "Timestamp",
+    "lastFailedAt": "Timestamp",
+    "paused": "WebhookPause",
+    "previousSecretUntil": "Timestamp"
+  },
+  "WebhookDelivery": {
+    "createdAt": "Timestamp",
+    "deliveredAt": "Timestamp",
+    "lastAttemptAt": "Timestamp",
+    "nextAttemptAt": "Timestamp"
+  },
+  "WebhookPause": {
+    "at": "Timestamp"
+  },
+  "WebhookPayload": {
+    "data": [
+      "Event"
+    ],
+    "timestamp": "Timestamp"
+  },
+  "WebhookSecret": {
+    "previousSecretUntil": "Timestamp"
+  }
 };
 
 export const answers = {
@@ -183,5 +232,16 @@ export const answers = {
   "PATCH /settings": null,
   "GET /stats": "Stats",
   "GET /stats/clients": "ClientStats",
-  "GET /stats/links": null
+  "GET /stats/links": null,
+  "GET /webhooks": "Page_Webhook",
+  "POST /webhooks": "NewWebhook",
+  "GET /webhooks/{id}": "Webhook",
+  "DELETE /webhooks/{id}": null,
+  "PATCH /webhooks/{id}": "Webhook",
+  "GET /webhooks/{id}/deliveries": "Page_WebhookDelivery",
+  "POST /webhooks/{id}/pause": "Webhook",
+  "POST /webhooks/{id}/ping": null,
+  "POST /webhooks/{id}/replay": null,
+  "POST /webhooks/{id}/resume": "Webhook",
+  "POST /webhooks/{id}/secret": "WebhookSecret"
 } as const satisfies { [operation: string]: Dates };

@@ -564,6 +564,157 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tenant's webhooks, oldest first. */
+        get: operations["get_webhooks"];
+        put?: never;
+        /**
+         * A new webhook. Its secret is shown in this answer and never again. Events that are stored after the
+         *     answer are sent.
+         */
+        post: operations["post_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One webhook, and how it fares. */
+        get: operations["get_webhook"];
+        put?: never;
+        post?: never;
+        /** Deletes a webhook with its deliveries, also those that are pending. */
+        delete: operations["delete_webhook"];
+        options?: never;
+        head?: never;
+        /** Changes a webhook. What is pending goes to the new URL. */
+        patch: operations["patch_webhook"];
+        trace?: never;
+    };
+    "/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The webhook's deliveries, newest first. */
+        get: operations["get_webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends nothing to this webhook until it is resumed. What it wants is kept for it, as long as deliveries
+         *     are.
+         */
+        post: operations["post_webhook_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a request of type `ping` without events, signed like any other, and says what came of it. Also
+         *     while the webhook is paused. It is not in the log and not tried again.
+         */
+        post: operations["post_webhook_ping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends dead deliveries again, with all attempts before them. Others are left as they are. */
+        post: operations["post_webhook_replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends again: what is pending goes at once, with all attempts before it, whoever has paused it. */
+        post: operations["post_webhook_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A new secret, shown in this answer and never again. The old one signs beside it for as long as is
+         *     asked, so that receivers can change over.
+         */
+        post: operations["post_webhook_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -937,6 +1088,11 @@ export interface components {
              */
             unsubscribes?: number | null;
         };
+        /**
+         * @description What became of a delivery.
+         * @enum {string}
+         */
+        DeliveryStatus: "pending" | "delivered" | "dead";
         /** @enum {string} */
         Device: "computer" | "phone" | "tablet";
         /** @description All blocks of all tenants, for edges. */
@@ -988,7 +1144,7 @@ export interface components {
          * @description Every way in which a request can fail. A code, once released, keeps its meaning.
          * @enum {string}
          */
-        ErrorCode: "invalid_json" | "invalid_encoding" | "invalid_parameter" | "missing_field" | "unknown_field" | "wrong_type" | "invalid_value" | "invalid_email" | "mail_too_complex" | "unsupported_media_type" | "body_too_large" | "missing_api_key" | "invalid_api_key" | "revoked_api_key" | "invalid_ingest_secret" | "missing_scope" | "operator_block" | "not_found" | "unknown_send" | "unknown_contact" | "contact_erased" | "unknown_campaign" | "unknown_preview" | "unknown_block" | "method_not_allowed" | "send_conflict" | "too_many_blocks" | "too_many_streams" | "saturated" | "query_too_slow" | "database_unavailable" | "internal";
+        ErrorCode: "invalid_json" | "invalid_encoding" | "invalid_parameter" | "missing_field" | "unknown_field" | "wrong_type" | "invalid_value" | "invalid_email" | "mail_too_complex" | "refused_url" | "unsupported_media_type" | "body_too_large" | "missing_api_key" | "invalid_api_key" | "revoked_api_key" | "invalid_ingest_secret" | "missing_scope" | "operator_block" | "not_found" | "unknown_send" | "unknown_contact" | "contact_erased" | "unknown_campaign" | "unknown_preview" | "unknown_block" | "unknown_webhook" | "method_not_allowed" | "send_conflict" | "too_many_blocks" | "too_many_webhooks" | "too_many_streams" | "saturated" | "query_too_slow" | "database_unavailable" | "internal";
         /** @description One thing that happened to a send. */
         Event: {
             campaign?: string | null;
@@ -1144,6 +1300,14 @@ export interface components {
              * @example Apple Mail
              */
             name?: string | null;
+        };
+        /** @description A webhook that was just made, with its secret. */
+        NewWebhook: components["schemas"]["Webhook"] & {
+            /**
+             * @description What requests are signed with. It is not shown again.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwzVkKbGl1yXE=
+             */
+            secret: string;
         };
         /**
          * @description How a property is compared with a value.
@@ -1323,6 +1487,87 @@ export interface components {
             /** @description Pass it as `cursor` to get the next page; `null` on the last. */
             nextCursor?: string | null;
         };
+        /** @description One page of a list. */
+        Page_Webhook: {
+            items: {
+                /**
+                 * Format: int32
+                 * @description Events in one request at most.
+                 */
+                batchSize: number;
+                createdAt: components["schemas"]["Timestamp"];
+                description?: string | null;
+                failingSince?: components["schemas"]["Timestamp"] | null;
+                /**
+                 * Format: int32
+                 * @description Attempts that failed since one was accepted.
+                 */
+                failures: number;
+                /** @example whk_AZmzxNXmf4ChssPU5fYHGA */
+                id: string;
+                lastAcceptedAt?: components["schemas"]["Timestamp"] | null;
+                lastError?: string | null;
+                lastFailedAt?: components["schemas"]["Timestamp"] | null;
+                paused?: components["schemas"]["WebhookPause"] | null;
+                previousSecretUntil?: components["schemas"]["Timestamp"] | null;
+                /** @description Event types that are sent; `null`: all. */
+                types?: components["schemas"]["EventType"][] | null;
+                /** @example https://hooks.example.com/kraiter */
+                url: string;
+                /**
+                 * @description Verdicts of opens and clicks that are sent; `null`: all. Events of other types have none and are
+                 *     sent regardless.
+                 * @example [
+                 *       "human",
+                 *       "suspect"
+                 *     ]
+                 */
+                verdicts?: string[] | null;
+            }[];
+            /** @description Pass it as `cursor` to get the next page; `null` on the last. */
+            nextCursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_WebhookDelivery: {
+            items: {
+                /** Format: int32 */
+                attempts: number;
+                createdAt: components["schemas"]["Timestamp"];
+                deliveredAt?: components["schemas"]["Timestamp"] | null;
+                /**
+                 * Format: int32
+                 * @description Events in it.
+                 */
+                events: number;
+                /**
+                 * @description The header `webhook-id` of every attempt.
+                 * @example dlv_AZmzxNXmf4ChssPU5fYHGA
+                 */
+                id: string;
+                lastAttemptAt?: components["schemas"]["Timestamp"] | null;
+                /**
+                 * Format: int32
+                 * @description How long the receiver took.
+                 */
+                lastDurationMillis?: number | null;
+                /** @example the receiver answered 500 */
+                lastError?: string | null;
+                /**
+                 * Format: int32
+                 * @description The last HTTP status of the receiver.
+                 */
+                lastStatus?: number | null;
+                nextAttemptAt?: components["schemas"]["Timestamp"] | null;
+                status: components["schemas"]["DeliveryStatus"];
+            }[];
+            /** @description Pass it as `cursor` to get the next page; `null` on the last. */
+            nextCursor?: string | null;
+        };
+        /**
+         * @description Who paused an endpoint.
+         * @enum {string}
+         */
+        PausedBy: "tenant" | "service";
         /** @enum {string} */
         Pixel: "bottom" | "top";
         /** @description The mail of a campaign as all its recipients share it. */
@@ -1448,6 +1693,18 @@ export interface components {
             /** @description What is wrong although requests are served. */
             warning?: string | null;
         };
+        /**
+         * @description Which deliveries to send again.
+         * @example {
+         *       "deliveries": [
+         *         "dlv_AZmzxNXmf4ChssPU5fYHGA"
+         *       ]
+         *     }
+         */
+        ReplayRequest: {
+            /** @description Up to 1000 ids; all that are dead if not given. */
+            deliveries?: string[] | null;
+        };
         /** @description The mail to send. */
         RewriteAnswer: {
             contactId: string;
@@ -1515,6 +1772,20 @@ export interface components {
             status?: components["schemas"]["Status"] | null;
             /** @description The text part. It never gets a pixel, and wrapped links only with `trackText`. */
             text?: string | null;
+        };
+        /**
+         * @description How to change over to a new secret.
+         * @example {
+         *       "overlapSeconds": 3600
+         *     }
+         */
+        RotationRequest: {
+            /**
+             * Format: int64
+             * @description How long the old secret signs beside the new one: 0 to 604800, a day if not given. 0 for one that
+             *     others have seen.
+             */
+            overlapSeconds?: number | null;
         };
         /** @description A send with what became of it. */
         Send: {
@@ -1716,6 +1987,173 @@ export interface components {
          * @enum {string}
          */
         Warning: "gmail_clip" | "origin_not_https" | "contact_unsubscribed" | "contact_suppressed" | "tracking_disabled" | "no_consent";
+        /** @description Where events are sent, and how that went lately. */
+        Webhook: {
+            /**
+             * Format: int32
+             * @description Events in one request at most.
+             */
+            batchSize: number;
+            createdAt: components["schemas"]["Timestamp"];
+            description?: string | null;
+            failingSince?: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int32
+             * @description Attempts that failed since one was accepted.
+             */
+            failures: number;
+            /** @example whk_AZmzxNXmf4ChssPU5fYHGA */
+            id: string;
+            lastAcceptedAt?: components["schemas"]["Timestamp"] | null;
+            lastError?: string | null;
+            lastFailedAt?: components["schemas"]["Timestamp"] | null;
+            paused?: components["schemas"]["WebhookPause"] | null;
+            previousSecretUntil?: components["schemas"]["Timestamp"] | null;
+            /** @description Event types that are sent; `null`: all. */
+            types?: components["schemas"]["EventType"][] | null;
+            /** @example https://hooks.example.com/kraiter */
+            url: string;
+            /**
+             * @description Verdicts of opens and clicks that are sent; `null`: all. Events of other types have none and are
+             *     sent regardless.
+             * @example [
+             *       "human",
+             *       "suspect"
+             *     ]
+             */
+            verdicts?: string[] | null;
+        };
+        /**
+         * @description The fields to change; those left out stay as they are.
+         * @example {
+         *       "batchSize": 250,
+         *       "types": null
+         *     }
+         */
+        WebhookChange: {
+            /** Format: int64 */
+            batchSize?: number | null;
+            /** @description `null` removes it. */
+            description?: string | null;
+            /** @description `null`: all. */
+            types?: string[] | null;
+            url?: string | null;
+            /** @description `null`: all. */
+            verdicts?: string[] | null;
+        };
+        /** @description One request to a webhook, with all its attempts. */
+        WebhookDelivery: {
+            /** Format: int32 */
+            attempts: number;
+            createdAt: components["schemas"]["Timestamp"];
+            deliveredAt?: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int32
+             * @description Events in it.
+             */
+            events: number;
+            /**
+             * @description The header `webhook-id` of every attempt.
+             * @example dlv_AZmzxNXmf4ChssPU5fYHGA
+             */
+            id: string;
+            lastAttemptAt?: components["schemas"]["Timestamp"] | null;
+            /**
+             * Format: int32
+             * @description How long the receiver took.
+             */
+            lastDurationMillis?: number | null;
+            /** @example the receiver answered 500 */
+            lastError?: string | null;
+            /**
+             * Format: int32
+             * @description The last HTTP status of the receiver.
+             */
+            lastStatus?: number | null;
+            nextAttemptAt?: components["schemas"]["Timestamp"] | null;
+            status: components["schemas"]["DeliveryStatus"];
+        };
+        /** @description Since when and why nothing is sent. */
+        WebhookPause: {
+            at: components["schemas"]["Timestamp"];
+            by: components["schemas"]["PausedBy"];
+            /**
+             * @description Of the service.
+             * @example the receiver answered 410 Gone
+             */
+            reason?: string | null;
+        };
+        /** @description The body of a request. */
+        WebhookPayload: {
+            /** @description As `GET /events` shows them. */
+            data: components["schemas"]["Event"][];
+            /** @description When this attempt was made. */
+            timestamp: components["schemas"]["Timestamp"];
+            /**
+             * @description `events`, or `ping` for a test without events.
+             * @example events
+             */
+            type: string;
+        };
+        /** @description What the receiver said to a test. */
+        WebhookPing: {
+            accepted: boolean;
+            /** Format: int64 */
+            durationMillis: number;
+            /**
+             * @description Why it was not accepted.
+             * @example no answer within 15 s
+             */
+            error?: string | null;
+            /**
+             * Format: int32
+             * @description The HTTP status, if there was an answer.
+             */
+            status?: number | null;
+        };
+        WebhookReplay: {
+            /**
+             * Format: int64
+             * @description Deliveries that were dead and are pending now.
+             */
+            replayed: number;
+        };
+        /**
+         * @description A new webhook.
+         * @example {
+         *       "types": [
+         *         "email.clicked",
+         *         "email.bounced"
+         *       ],
+         *       "url": "https://hooks.example.com/kraiter",
+         *       "verdicts": [
+         *         "human"
+         *       ]
+         *     }
+         */
+        WebhookRequest: {
+            /**
+             * Format: int64
+             * @description Events in one request at most, 1 to 500; 100 if not given.
+             */
+            batchSize?: number | null;
+            /** @description For people: up to 500 characters. */
+            description?: string | null;
+            /** @description Event types to send; all if not given. */
+            types?: string[] | null;
+            /** @description Begins with https://, without user name, password and fragment, and leads to the public internet. */
+            url: string;
+            /** @description Verdicts of opens and clicks to send; all if not given. */
+            verdicts?: string[] | null;
+        };
+        WebhookSecret: {
+            previousSecretUntil?: components["schemas"]["Timestamp"] | null;
+            /**
+             * @description It is not shown again.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwzVkKbGl1yXE=
+             */
+            secret: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -3074,6 +3512,496 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_LinkStats"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhooks: {
+        parameters: {
+            query?: {
+                /** @description `nextCursor` of the page before. */
+                cursor?: string;
+                /** @description Items on a page, 1 to 1000; 100 if not given. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Webhook"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookRequest"];
+            };
+        };
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewWebhook"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The webhook's id
+                 * @example whk_AZmzxNXmf4ChssPU5fYHGA
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The webhook's id
+                 * @example whk_AZmzxNXmf4ChssPU5fYHGA
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patch_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The webhook's id
+                 * @example whk_AZmzxNXmf4ChssPU5fYHGA
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookChange"];
+            };
+        };
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description `nextCursor` of the page before. */
+                cursor?: string;
+                /** @description Items on a page, 1 to 1000; 100 if not given. */
+                limit?: number;
+                /**
+                 * @description Only `pending`, `delivered` or `dead` ones.
+                 * @example dead
+                 */
+                status?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The webhook's id
+                 * @example whk_AZmzxNXmf4ChssPU5fYHGA
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_WebhookDelivery"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhook_pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The webhook's id
+                 * @example whk_AZmzxNXmf4ChssPU5fYHGA
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhook_ping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The webhook's id
+                 * @example whk_AZmzxNXmf4ChssPU5fYHGA
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookPing"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhook_replay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The webhook's id
+                 * @example whk_AZmzxNXmf4ChssPU5fYHGA
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayRequest"];
+            };
+        };
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookReplay"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhook_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The webhook's id
+                 * @example whk_AZmzxNXmf4ChssPU5fYHGA
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description The service cannot answer now; the same request may be answered later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhook_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The webhook's id
+                 * @example whk_AZmzxNXmf4ChssPU5fYHGA
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotationRequest"];
+            };
+        };
+        responses: {
+            /** @description Something about the request is wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
                 };
             };
             /** @description The service cannot answer now; the same request may be answered later. */
