@@ -1,5 +1,7 @@
 //! Endpoints in Postgres.
 
+use std::time::Duration;
+
 use deadpool_postgres::GenericClient;
 use kraiter_wire::TenantId;
 use tokio_postgres::Row;
@@ -256,7 +258,7 @@ pub(super) async fn delete(
 }
 
 /// How often at most an endpoint that is well is noted to be.
-const NOTED_EVERY_SECONDS: i32 = 5;
+const NOTED_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) async fn accepted(
     client: &impl GenericClient,
@@ -267,13 +269,10 @@ pub(super) async fn accepted(
     let sql = "update webhook_endpoints set failures = 0, failing_since = null, \
                  last_accepted_at = $3 \
                where tenant_id = $1 and id = $2 and (failures > 0 or last_accepted_at is null \
-                 or last_accepted_at < $3 - interval '1 second' * $4)";
+                 or last_accepted_at < $4)";
     let statement = client.prepare_cached(sql).await?;
     client
-        .execute(
-            &statement,
-            &[&tenant, &id.0, &now, &f64::from(NOTED_EVERY_SECONDS)],
-        )
+        .execute(&statement, &[&tenant, &id.0, &now, &now.minus(NOTED_EVERY)])
         .await?;
     Ok(())
 }
