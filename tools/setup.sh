@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 case "${1:-build}" in
     build) steps="compiler wasm-target envoy postgres" ;;
-    test) steps="browser client" ;;
+    test) steps="browser client contract" ;;
     lint) steps="lint-programs" ;;
     *)
         echo "setup: unknown argument \"$1\"; call it with none, or with: test, lint" >&2

@@ -9,7 +9,7 @@ use crate::backend::Backend;
 use crate::database::{Fault, check};
 
 /// Whether the process answers at all.
-#[utoipa::path(tag = "operation", responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(operation_id = "getHealth", tag = "operation", responses((status = 200, body = String, content_type = "text/plain")))]
 #[get("/healthz")]
 pub(crate) async fn get_healthz() -> &'static str {
     "ok\n"
@@ -20,15 +20,18 @@ pub(crate) struct Readiness {
     ready: bool,
     /// What is wrong and what to do, if not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<&'static str>,
     /// What is wrong although requests are served.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     warning: Option<&'static str>,
 }
 
 /// Whether requests can be served: the database is reachable, migrated and takes writes. A full
 /// ingest queue is a warning only: `/ingest` says 503 by itself, and all else is answered.
 #[utoipa::path(
+    operation_id = "getReadiness",
     tag = "operation",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness))
 )]
@@ -64,7 +67,7 @@ pub(crate) async fn get_readyz(backend: Data<Backend>) -> HttpResponse {
 }
 
 /// Prometheus metrics.
-#[utoipa::path(tag = "operation", responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(operation_id = "getMetrics", tag = "operation", responses((status = 200, body = String, content_type = "text/plain")))]
 #[get("/metrics")]
 pub(crate) async fn get_metrics(backend: Data<Backend>) -> HttpResponse {
     let gauge = |state| metrics::gauge!("kraiter_database_connections", "state" => state);

@@ -1,20 +1,26 @@
 //! `GET /openapi.json`, generated from the handlers, and what it says about unknown paths.
 
+mod complete;
+
 use std::sync::LazyLock;
 
 use actix_web::http::header;
-use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, get};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use bytes::Bytes;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::http::{ErrorCode, Problem};
+use crate::http::{ErrorCode, Problem, error_pages};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Kraiter Tracking",
-        description = "Open and click tracking for mail platforms: rewriting, sends, contacts, events.",
+        description = "Open and click tracking for mail platforms: rewriting, sends, contacts, events.\n\n\
+            JSON in camelCase; times are RFC 3339, in answers UTC with milliseconds. Lists answer \
+            `{\"items\": […], \"nextCursor\": …}`: pass `nextCursor` on as `cursor` until it is `null`. Errors are \
+            `application/problem+json` (RFC 9457) with a stable `code`, which [/errors](/errors) explains.",
+        version = env!("CARGO_PKG_VERSION"),
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     paths(
@@ -62,36 +68,88 @@ use crate::http::{ErrorCode, Problem};
         crate::health::get_healthz,
         crate::health::get_readyz,
         crate::health::get_metrics,
+        error_pages::get_errors,
+        error_pages::get_error,
         get_openapi,
     ),
-    components(schemas(crate::webhooks::Payload)),
+    components(schemas(
+        crate::http::problem::ProblemDocument,
+        crate::mails::batch::Shared,
+        crate::mails::batch::RecipientLine,
+        crate::mails::batch::BatchAnswer,
+        crate::sends::status_stream::Line,
+        crate::sends::status_stream::LineAnswer<'static>,
+        crate::webhooks::Payload,
+    )),
+    tags(
+        (name = "mail", description = "Rewriting mail: signed links, pixel, headers for unsubscribing"),
+        (name = "sends", description = "One mail to one contact each, and what became of it"),
+        (name = "contacts", description = "Recipients with their counters, segments, consent, export and erasure"),
+        (name = "events", description = "What happened to sends, one by one"),
+        (name = "statistics", description = "Time series, rates, links, clients and campaigns"),
+        (name = "settings", description = "What a tenant decides for itself, and the log of who changed it"),
+        (name = "blocks", description = "Sends and hosts that edges refuse to serve"),
+        (name = "webhooks", description = "Where events are sent, their secrets and their deliveries"),
+        (name = "ingest", description = "What edges use; it needs the ingest secret"),
+        (name = "operation", description = "Liveness, readiness, metrics, this document and the errors"),
+    ),
+    servers((url = "/", description = "The service that this document comes from")),
     modifiers(&Security),
 )]
 struct Document;
 
 struct Security;
 
+const API_KEY: &str = "An API key of a tenant, which names the tenant and holds scopes: `render` registers \
+                       and rewrites mail and reports its status; `read` reads contacts, sends, events and \
+                       statistics; `admin` sees and changes settings, blocks and consent, exports and \
+                       erases contacts. Each operation needs one of them; none includes another.";
+const INGEST_SECRET: &str = "The secret that edges and the service share.";
+
 impl Modify for Security {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let bearer = || SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        let bearer = |format: Option<&str>, description: &str| {
+            let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+            let scheme = scheme.description(Some(description));
+            SecurityScheme::Http(match format {
+                Some(format) => scheme.bearer_format(format).build(),
+                None => scheme.build(),
+            })
+        };
         let components = document.components.get_or_insert_default();
-        components.add_security_scheme("apiKey", bearer());
-        components.add_security_scheme("ingestSecret", bearer());
+        components.add_security_scheme("apiKey", bearer(Some("krt_…"), API_KEY));
+        components.add_security_scheme("ingestSecret", bearer(None, INGEST_SECRET));
     }
 }
 
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
 
 /// The document as people and generators read it.
-pub(crate) fn pretty() -> serde_json::Result<String> {
-    serde_json::to_string_pretty(&*DOCUMENT)
+pub(crate) fn pretty() -> Result<String, complete::Incomplete> {
+    Ok(serde_json::to_string_pretty(&complete::complete(&DOCUMENT)?)?)
 }
 
+/// The document as it is served; empty if it could not be completed, which a test rules out.
+static SERVED: LazyLock<Bytes> = LazyLock::new(|| {
+    let document = complete::complete(&DOCUMENT);
+    let text = document.and_then(|document| Ok(serde_json::to_vec(&document)?));
+    text.map(Bytes::from).unwrap_or_else(|error| {
+        tracing::error!(%error, "the OpenAPI document cannot be made");
+        Bytes::new()
+    })
+});
+
 /// This document.
-#[utoipa::path(tag = "operation", responses((status = 200, body = Object)))]
+#[utoipa::path(
+    operation_id = "getOpenApi",
+    tag = "operation",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object))
+)]
 #[get("/openapi.json")]
-pub(crate) async fn get_openapi() -> Json<utoipa::openapi::OpenApi> {
-    Json(DOCUMENT.clone())
+pub(crate) async fn get_openapi() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(SERVED.clone())
 }
 
 /// Answers what no route took: 405 where another method would do, 404 elsewhere.

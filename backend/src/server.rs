@@ -14,6 +14,7 @@ use crate::config::ServeConfig;
 use crate::database::{Partitions, Planner, Pool, analyze_new_tables};
 use crate::events::stream::Hub;
 use crate::http::access_log::{SlowRequests, log_request};
+use crate::http::error_pages;
 use crate::ingest::IngestQueue;
 use crate::retention::apply_regularly;
 use crate::settling::settle_regularly;
@@ -70,6 +71,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(health::get_healthz)
         .service(health::get_readyz)
         .service(health::get_metrics)
+        .service(error_pages::get_errors)
+        .service(error_pages::get_error)
         .service(openapi::get_openapi)
         .configure(dashboard::routes)
         .default_service(web::to(openapi::no_route));

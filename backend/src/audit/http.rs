@@ -15,7 +15,6 @@ use crate::contacts::{self, ContactRef};
 use crate::database::connect;
 use crate::erasure;
 use crate::events::time_of;
-use crate::http::problem::ProblemResponses;
 use crate::http::query::parameter;
 use crate::http::{Limit, Page, Problem, Query, page};
 
@@ -30,11 +29,13 @@ pub(crate) struct AuditView {
     /// itself.
     #[schema(example = "key_AZmzxNXmf4ChssPU5fYHGA")]
     actor: String,
-    #[schema(example = "contact.erased")]
+    #[schema(value_type = Action, example = "contact.erased")]
     action: String,
     /// What it was done to. A contact stands here as a keyed hash.
+    #[schema(required = true)]
     subject: Option<String>,
-    #[schema(value_type = Option<Object>)]
+    /// More about it; its members depend on the action.
+    #[schema(required = true, value_type = Option<Object>)]
     detail: Option<Value>,
 }
 
@@ -56,12 +57,12 @@ impl From<Recorded> for AuditView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AuditQuery {
     /// Only this action.
-    #[param(example = "contact.erased")]
+    #[param(value_type = Option<Action>, example = "contact.erased")]
     action: Option<String>,
     /// Only what was done to this contact, by address or id. The id works after its erasure, too.
     contact: Option<String>,
     /// Items on a page, 1 to 1000; 100 if not given.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
@@ -69,12 +70,13 @@ pub(crate) struct AuditQuery {
 
 /// The tenant's audit log, newest first. Holds no personal data.
 #[utoipa::path(
+    operation_id = "listAuditEntries",
     tag = "settings",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_contact", "invalid_email"]))),
     params(AuditQuery),
     responses(
         (status = 200, body = Page<AuditView>),
-        ProblemResponses,
     )
 )]
 #[get("/audit")]

@@ -7,6 +7,7 @@
 pub(crate) mod http;
 pub(crate) mod store;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -121,6 +122,23 @@ impl FromStr for Action {
                 names.join(", ")
             )
         })
+    }
+}
+
+impl utoipa::ToSchema for Action {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("AuditAction")
+    }
+}
+
+impl utoipa::PartialSchema for Action {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some("What was done."))
+            .enum_values(Some(Self::ALL.map(Self::as_str)))
+            .build()
+            .into()
     }
 }
 

@@ -7,6 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kraiter_wire::SendId;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Array, ArrayBuilder, ArrayItems, ObjectBuilder, Schema, Type};
 
 use super::store::{Place, Put, Scope};
 use super::{Block, Reason, SetBy, Target, store};
@@ -15,7 +17,6 @@ use crate::audit;
 use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
-use crate::http::problem::{ProblemDocument, ProblemResponses};
 use crate::http::{Body, ErrorCode, Limit, Page, Problem, Query};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -48,7 +49,7 @@ pub(crate) struct BlockView {
     /// The send's id, or the host in lower case and punycode.
     #[schema(example = "evil.example")]
     value: String,
-    #[schema(example = "phishing, reported by our abuse desk")]
+    #[schema(required = true, example = "phishing, reported by our abuse desk")]
     reason: Option<String>,
     created_at: Timestamp,
     /// What the operator of the service has blocked, only the operator can unblock.
@@ -75,7 +76,7 @@ impl From<Block> for BlockView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct BlocksQuery {
     /// Items on a page, 1 to 1000; 100 if not given.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
@@ -83,6 +84,7 @@ pub(crate) struct BlocksQuery {
 
 /// The tenant's blocked hosts and sends, by kind and value.
 #[utoipa::path(
+    operation_id = "listBlocks",
     tag = "blocks",
     security(("apiKey" = ["admin"])),
     params(BlocksQuery),
@@ -90,7 +92,6 @@ pub(crate) struct BlocksQuery {
         (status = 200, body = Page<BlockView>, example = json!({"items": [{"kind": "host",
             "value": "evil.example", "reason": "phishing", "createdAt": "2026-01-31T09:30:00.000Z",
             "setBy": "tenant"}], "nextCursor": null})),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[get("/blocks")]
@@ -149,13 +150,14 @@ pub(crate) struct BlockRequest {
 /// Blocks a send or a destination host of the tenant's mails. Edges know within a minute. Blocking
 /// what is blocked changes nothing but the reason. 201 if the block is new.
 #[utoipa::path(
+    operation_id = "putBlock",
     tag = "blocks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["too_many_blocks"]))),
     request_body = BlockRequest,
     responses(
         (status = 200, body = BlockView),
         (status = 201, body = BlockView),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[put("/blocks")]
@@ -208,12 +210,13 @@ pub(crate) struct UnblockQuery {
 
 /// Lifts a block that the tenant has set.
 #[utoipa::path(
+    operation_id = "deleteBlock",
     tag = "blocks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_block", "operator_block"]))),
     params(UnblockQuery),
     responses(
         (status = 204),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[delete("/blocks")]
@@ -263,24 +266,36 @@ pub(crate) struct EdgePolicy {
     /// Blocked tenants.
     tenants: Vec<u32>,
     /// Tenant and send id.
-    #[schema(value_type = Vec<Vec<Object>>, example = json!([[1, "snd_x"]]))]
+    #[schema(schema_with = pairs, example = json!([[1, "snd_x"]]))]
     sends: Vec<(u32, String)>,
     /// Hosts that are blocked for all tenants, each with its subdomains.
     #[schema(example = json!(["evil.example"]))]
     hosts: Vec<String>,
     /// Tenant and host.
-    #[schema(value_type = Vec<Vec<Object>>, example = json!([[1, "spam.example"]]))]
+    #[schema(schema_with = pairs, example = json!([[1, "spam.example"]]))]
     tenant_hosts: Vec<(u32, String)>,
+}
+
+/// Tenant and text.
+fn pairs() -> Array {
+    let of = |kind| Schema::Object(ObjectBuilder::new().schema_type(kind).build());
+    let pair = ArrayBuilder::new()
+        .prefix_items([of(Type::Integer), of(Type::String)])
+        .items(ArrayItems::False)
+        .build();
+    ArrayBuilder::new()
+        .items(RefOr::T(Schema::Array(pair)))
+        .build()
 }
 
 /// What edges refuse to serve. They poll it with `if-none-match`.
 #[utoipa::path(
+    operation_id = "getEdgePolicy",
     tag = "ingest",
     security(("ingestSecret" = [])),
     responses(
         (status = 200, body = EdgePolicy, headers(("etag" = String, description = "The version"))),
         (status = 304, description = "Nothing has changed since the version in if-none-match"),
-        ProblemResponses,
     )
 )]
 #[get("/edge/policy")]

@@ -12,7 +12,6 @@ use crate::backend::Backend;
 use crate::clock::Timestamp;
 use crate::database::connect;
 use crate::http::page::invalid_cursor;
-use crate::http::problem::ProblemResponses;
 use crate::http::query::parameter;
 use crate::http::{ErrorCode, Limit, Page, Problem, Query};
 use crate::sends::Campaign;
@@ -55,9 +54,10 @@ impl From<CampaignSummary> for CampaignView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CampaignsQuery {
     /// Only campaigns of which something happened in the hour of this time (RFC 3339) or later.
+    #[param(value_type = Option<Timestamp>)]
     active_since: Option<String>,
     /// Items on a page, 1 to 1000; 100 if not given.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
@@ -66,12 +66,13 @@ pub(crate) struct CampaignsQuery {
 /// Campaigns with their totals, by name. A campaign is known once something happened to one of its
 /// sends; sends without a campaign are in `GET /stats` only.
 #[utoipa::path(
+    operation_id = "listCampaigns",
     tag = "statistics",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["query_too_slow"]))),
     params(CampaignsQuery),
     responses(
         (status = 200, body = Page<CampaignView>),
-        ProblemResponses,
     )
 )]
 #[get("/campaigns")]
@@ -107,12 +108,13 @@ fn name(cursor: &str) -> Result<String, Problem> {
 
 /// A campaign with its totals.
 #[utoipa::path(
+    operation_id = "getCampaign",
     tag = "statistics",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["unknown_campaign", "query_too_slow"]))),
     params(("name" = String, Path, description = "The campaign's name", example = "spring-sale")),
     responses(
         (status = 200, body = CampaignView),
-        ProblemResponses,
     )
 )]
 #[get("/campaigns/{name}")]

@@ -35,16 +35,17 @@ const APPLE_RELAY: &str = "Mozilla/5.0";
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Client {
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "Thunderbird")]
+    #[schema(nullable = false, value_type = Option<String>, example = "Thunderbird")]
     mail_client: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "Firefox")]
+    #[schema(nullable = false, example = "Firefox")]
     browser: Option<String>,
     /// Operating system.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "Windows 10")]
+    #[schema(nullable = false, example = "Windows 10")]
     os: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     device: Option<Device>,
     /// A mail service's proxy asked in the reader's place: browser, system, device and address are
     /// not the reader's, so they are left out.

@@ -15,7 +15,6 @@ use crate::database::{Client, connect};
 use crate::erasure;
 use crate::events::http::EventView;
 use crate::events::{self, EventFilter};
-use crate::http::problem::ProblemDocument;
 use crate::http::{Body, ErrorCode, Limit, Page, Problem, Query, page};
 
 /// A contact's metrics. Counts are of every recorded event, repeats included; times are of the
@@ -27,7 +26,7 @@ pub(crate) struct ContactView {
     #[schema(value_type = String, example = "con_AZmzxNXmf4ChssPU5fYHGA")]
     id: ContactId,
     /// `null` for a contact that is known by its events only.
-    #[schema(example = "ada@example.com")]
+    #[schema(required = true, example = "ada@example.com")]
     email: Option<String>,
     created_at: Timestamp,
     emails_sent_count: i64,
@@ -39,16 +38,24 @@ pub(crate) struct ContactView {
     /// Of the opens, those of machines. What is neither is suspect.
     emails_machine_opened_count: i64,
     emails_machine_clicked_count: i64,
+    #[schema(required = true)]
     last_email_sent_at: Option<Timestamp>,
+    #[schema(required = true)]
     last_email_opened_at: Option<Timestamp>,
+    #[schema(required = true)]
     last_email_clicked_at: Option<Timestamp>,
+    #[schema(required = true)]
     last_email_human_opened_at: Option<Timestamp>,
+    #[schema(required = true)]
     last_email_human_clicked_at: Option<Timestamp>,
+    #[schema(required = true)]
     unsubscribed_at: Option<Timestamp>,
     /// When a mail first bounced or was complained about.
+    #[schema(required = true)]
     suppressed_at: Option<Timestamp>,
     /// `null`: not known, which counts as given. Withdrawn, mail is returned untracked and opens
     /// and clicks, those of mail already sent included, are not recorded.
+    #[schema(required = true)]
     tracking_consent: Option<Consent>,
 }
 
@@ -104,12 +111,13 @@ pub(crate) fn parse(text: &str) -> Result<ContactRef, Problem> {
 
 /// A contact with its counters, by address or id.
 #[utoipa::path(
+    operation_id = "getContact",
     tag = "contacts",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["unknown_contact", "invalid_email"]))),
     params(("emailOrId" = String, Path, description = "Address, or id as answers show it")),
     responses(
         (status = 200, body = ContactView),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[get("/contacts/{emailOrId}")]
@@ -127,7 +135,7 @@ pub(crate) async fn get_contact(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ContactEventsQuery {
     /// Items on a page, 1 to 1000; 100 if not given.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
@@ -135,12 +143,13 @@ pub(crate) struct ContactEventsQuery {
 
 /// A contact's events, newest first.
 #[utoipa::path(
+    operation_id = "listContactEvents",
     tag = "contacts",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["unknown_contact", "invalid_email"]))),
     params(("emailOrId" = String, Path, description = "Address or id"), ContactEventsQuery),
     responses(
         (status = 200, body = Page<EventView>),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[get("/contacts/{emailOrId}/events")]
@@ -167,12 +176,13 @@ pub(crate) async fn get_contact_events(
 /// Notes that a contact agrees to tracking. Takes no body, or an empty object. An address that is
 /// not known yet becomes a contact.
 #[utoipa::path(
+    operation_id = "giveConsent",
     tag = "contacts",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_contact", "invalid_email", "invalid_json", "invalid_encoding", "wrong_type", "unknown_field", "body_too_large"]))),
     params(("emailOrId" = String, Path, description = "Address or id", example = "ada@example.com")),
     responses(
         (status = 200, body = ContactView),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[put("/contacts/{emailOrId}/consent")]
@@ -191,12 +201,13 @@ pub(crate) async fn put_consent(
 /// Unsubscribing works all the same. An address that is not known yet becomes a contact, so that
 /// its first mail is untracked.
 #[utoipa::path(
+    operation_id = "withdrawConsent",
     tag = "contacts",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_contact", "invalid_email"]))),
     params(("emailOrId" = String, Path, description = "Address or id", example = "ada@example.com")),
     responses(
         (status = 200, body = ContactView),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[delete("/contacts/{emailOrId}/consent")]

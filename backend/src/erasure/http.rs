@@ -14,7 +14,6 @@ use crate::clock::{self, Timestamp};
 use crate::contacts::{self, ContactRef};
 use crate::database::connect;
 use crate::http::Problem;
-use crate::http::problem::ProblemResponses;
 use crate::tenants::store::key;
 
 /// What was removed with the contact.
@@ -32,12 +31,13 @@ pub(crate) struct Erasure {
 /// knows nothing of the old one, a withdrawn consent or an unsubscribe included. Erasing by the
 /// same id again answers with zeros.
 #[utoipa::path(
+    operation_id = "eraseContact",
     tag = "contacts",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_contact", "invalid_email"]))),
     params(("emailOrId" = String, Path, description = "Address or id", example = "ada@example.com")),
     responses(
         (status = 200, body = Erasure),
-        ProblemResponses,
     )
 )]
 #[delete("/contacts/{emailOrId}")]

@@ -15,7 +15,6 @@ use crate::clients::Client;
 use crate::clock::Timestamp;
 use crate::contacts::{self, ContactRef};
 use crate::database::connect;
-use crate::http::problem::ProblemResponses;
 use crate::http::query::{invalid_parameter, parameter};
 use crate::http::{Limit, Page, Problem, Query, page};
 use crate::sends::Campaign;
@@ -33,32 +32,38 @@ pub(crate) struct EventView {
     timestamp: Timestamp,
     send_id: String,
     /// The contact's address; `null` if only the id is known.
+    #[schema(required = true)]
     contact: Option<String>,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "con_AZmzxNXmf4ChssPU5fYHGA")]
     contact_id: ContactId,
+    #[schema(required = true)]
     campaign: Option<String>,
     /// Clicks: where the link leads.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     url: Option<String>,
     /// Clicks: the link's place among the tracked links of its mail, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     index: Option<i64>,
     /// Opens, clicks and unsubscribes: the client's address as far as the settings keep it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(nullable = false, value_type = Option<String>, example = "198.51.100.0")]
     ip: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     user_agent: Option<String>,
     /// Opens, clicks and unsubscribes: what the User-Agent says.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     client: Option<Client>,
     /// Opens and clicks: who made it. It may change while events around it arrive.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "machine")]
+    #[schema(nullable = false, value_type = Option<Verdict>)]
     verdict: Option<&'static str>,
     /// Opens and clicks: the rules that applied. The verdict follows from them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>, example = json!(["bot_ua", "burst"]))]
+    #[schema(nullable = false, value_type = Option<Vec<Reason>>, example = json!(["bot_ua", "burst"]))]
     reasons: Option<Vec<&'static str>>,
 }
 
@@ -139,22 +144,24 @@ impl Selection<'_> {
 pub(crate) struct EventsQuery {
     /// One event type, or several with commas between them.
     #[serde(rename = "type")]
-    #[param(example = "email.opened,email.clicked")]
+    #[param(value_type = Option<Vec<EventType>>, style = Form, explode = false, example = json!(["email.opened", "email.clicked"]))]
     kind: Option<String>,
     /// Only opens and clicks with one of these verdicts: `human`, `machine`, `suspect`, with commas
     /// between them.
-    #[param(example = "human,suspect")]
+    #[param(value_type = Option<Vec<Verdict>>, style = Form, explode = false, example = json!(["human", "suspect"]))]
     verdict: Option<String>,
     send_id: Option<String>,
     /// Address or id.
     contact: Option<String>,
     campaign: Option<String>,
     /// At or after this time (RFC 3339).
+    #[param(value_type = Option<Timestamp>)]
     from: Option<String>,
     /// Before this time (RFC 3339).
+    #[param(value_type = Option<Timestamp>)]
     to: Option<String>,
     /// Items on a page, 1 to 1000; 100 if not given.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
@@ -162,12 +169,13 @@ pub(crate) struct EventsQuery {
 
 /// Events of the tenant, newest first.
 #[utoipa::path(
+    operation_id = "listEvents",
     tag = "events",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["invalid_email", "query_too_slow"]))),
     params(EventsQuery),
     responses(
         (status = 200, body = Page<EventView>),
-        ProblemResponses,
     )
 )]
 #[get("/events")]

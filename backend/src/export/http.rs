@@ -15,7 +15,6 @@ use crate::contacts;
 use crate::database::{DatabaseError, connect};
 use crate::erasure;
 use crate::http::Problem;
-use crate::http::problem::ProblemResponses;
 use crate::sends;
 
 /// Rows of a page. An event takes up to some 10 kB, and pages are written one at a time.
@@ -25,12 +24,13 @@ const PAGE: i64 = 200;
 /// It is streamed, so a document that does not end with `}` was cut off. The audit log notes that it
 /// was made.
 #[utoipa::path(
+    operation_id = "exportContact",
     tag = "contacts",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_contact", "invalid_email"]))),
     params(("emailOrId" = String, Path, description = "Address or id", example = "ada@example.com")),
     responses(
         (status = 200, body = ExportView),
-        ProblemResponses,
     )
 )]
 #[get("/contacts/{emailOrId}/export")]

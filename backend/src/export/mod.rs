@@ -41,20 +41,31 @@ struct Head {
 #[serde(rename_all = "camelCase")]
 struct ExportedSend {
     id: String,
+    #[schema(required = true)]
     campaign: Option<String>,
     status: Status,
     registered_at: Timestamp,
+    #[schema(required = true)]
     sent_at: Option<Timestamp>,
+    #[schema(required = true)]
     failed_at: Option<Timestamp>,
+    #[schema(required = true)]
     delivered_at: Option<Timestamp>,
+    #[schema(required = true)]
     bounced_at: Option<Timestamp>,
+    #[schema(required = true)]
     complained_at: Option<Timestamp>,
+    #[schema(required = true)]
     opened_at: Option<Timestamp>,
+    #[schema(required = true)]
     clicked_at: Option<Timestamp>,
+    #[schema(required = true)]
     unsubscribed_at: Option<Timestamp>,
     opens_count: i64,
     clicks_count: i64,
+    #[schema(required = true)]
     human_opened_at: Option<Timestamp>,
+    #[schema(required = true)]
     human_clicked_at: Option<Timestamp>,
     human_opens_count: i64,
     human_clicks_count: i64,
@@ -103,14 +114,19 @@ struct ExportedEvent {
 #[serde(rename_all = "camelCase")]
 struct Headers {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     accept_language: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     sec_purpose: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     purpose: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     x_purpose: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     x_moz: Option<String>,
 }
 

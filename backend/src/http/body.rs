@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
-use super::problem::{ErrorCode, Problem};
+use super::{ErrorCode, Problem};
 
 /// Largest JSON body: a 10 MB newsletter, with what JSON adds to it by escaping.
 pub(crate) const MAX_JSON_BYTES: usize = 16 << 20;

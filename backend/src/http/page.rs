@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::problem::{ErrorCode, Problem};
+use super::{ErrorCode, Problem};
 
 const DEFAULT_LIMIT: u32 = 100;
 /// Larger pages take long to answer and to read; follow `nextCursor` instead.
@@ -53,6 +53,7 @@ impl Limit {
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
     /// Pass it as `cursor` to get the next page; `null` on the last.
+    #[schema(required = true)]
     pub(crate) next_cursor: Option<String>,
 }
 

@@ -8,130 +8,8 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use super::error_code::ErrorCode;
 use crate::database::DatabaseError;
-
-/// Every way in which a request can fail. A code, once released, keeps its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ErrorCode {
-    InvalidJson,
-    InvalidEncoding,
-    InvalidParameter,
-    MissingField,
-    UnknownField,
-    WrongType,
-    InvalidValue,
-    InvalidEmail,
-    MailTooComplex,
-    RefusedUrl,
-    UnsupportedMediaType,
-    BodyTooLarge,
-    MissingApiKey,
-    InvalidApiKey,
-    RevokedApiKey,
-    InvalidIngestSecret,
-    MissingScope,
-    OperatorBlock,
-    NotFound,
-    UnknownSend,
-    UnknownContact,
-    ContactErased,
-    UnknownCampaign,
-    UnknownPreview,
-    UnknownBlock,
-    UnknownWebhook,
-    MethodNotAllowed,
-    SendConflict,
-    TooManyBlocks,
-    TooManyWebhooks,
-    TooManyStreams,
-    Saturated,
-    QueryTooSlow,
-    DatabaseUnavailable,
-    Internal,
-}
-
-impl ErrorCode {
-    pub(crate) fn status(self) -> StatusCode {
-        match self {
-            Self::InvalidJson | Self::InvalidEncoding | Self::InvalidParameter => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::MissingApiKey
-            | Self::InvalidApiKey
-            | Self::RevokedApiKey
-            | Self::InvalidIngestSecret => StatusCode::UNAUTHORIZED,
-            Self::MissingScope | Self::OperatorBlock => StatusCode::FORBIDDEN,
-            Self::NotFound
-            | Self::UnknownSend
-            | Self::UnknownContact
-            | Self::UnknownCampaign
-            | Self::UnknownPreview
-            | Self::UnknownBlock
-            | Self::UnknownWebhook => StatusCode::NOT_FOUND,
-            Self::ContactErased => StatusCode::GONE,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SendConflict | Self::TooManyBlocks | Self::TooManyWebhooks => {
-                StatusCode::CONFLICT
-            }
-            Self::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::MissingField
-            | Self::UnknownField
-            | Self::WrongType
-            | Self::InvalidValue
-            | Self::InvalidEmail
-            | Self::MailTooComplex
-            | Self::RefusedUrl => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Saturated | Self::QueryTooSlow | Self::DatabaseUnavailable => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-        }
-    }
-
-    /// What kind of problem this is, the same for every occurrence.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::InvalidJson => "The body is not JSON",
-            Self::InvalidEncoding => "The body cannot be decoded",
-            Self::InvalidParameter => "A parameter of the URL is not usable",
-            Self::MissingField => "A field is missing",
-            Self::UnknownField => "A field is not known",
-            Self::WrongType => "A field has the wrong type",
-            Self::InvalidValue => "A field has a value that is not allowed",
-            Self::InvalidEmail => "Not an email address",
-            Self::MailTooComplex => "The mail needs more memory than allowed",
-            Self::RefusedUrl => "Webhooks are not sent to this URL",
-            Self::UnsupportedMediaType => "The content type is not supported",
-            Self::BodyTooLarge => "The body is too large",
-            Self::MissingApiKey => "No API key was sent",
-            Self::InvalidApiKey => "The API key is not valid",
-            Self::RevokedApiKey => "The API key was revoked",
-            Self::InvalidIngestSecret => "The ingest secret is not valid",
-            Self::MissingScope => "The API key lacks a scope",
-            Self::OperatorBlock => "The operator has set this block",
-            Self::NotFound => "There is nothing at this path",
-            Self::UnknownSend => "There is no such send",
-            Self::UnknownContact => "There is no such contact",
-            Self::ContactErased => "The contact was erased",
-            Self::UnknownCampaign => "There is no such campaign",
-            Self::UnknownPreview => "No mail of the campaign is kept",
-            Self::UnknownBlock => "There is no such block",
-            Self::UnknownWebhook => "There is no such webhook",
-            Self::MethodNotAllowed => "The method is not allowed here",
-            Self::SendConflict => "The send id belongs to another contact",
-            Self::TooManyBlocks => "There are too many blocks",
-            Self::TooManyWebhooks => "There are too many webhooks",
-            Self::TooManyStreams => "Too many streams are open",
-            Self::Saturated => "The backend is busy",
-            Self::QueryTooSlow => "The question takes too long to answer",
-            Self::DatabaseUnavailable => "The database does not answer",
-            Self::Internal => "Something went wrong here",
-        }
-    }
-}
 
 /// One failed request.
 #[derive(Clone, Debug)]
@@ -190,7 +68,7 @@ impl Problem {
 
     pub(crate) fn document(&self) -> ProblemDocument {
         ProblemDocument {
-            kind: "about:blank",
+            kind: format!("/errors/{}", self.code.as_str()),
             title: self.code.title(),
             status: self.code.status().as_u16(),
             code: self.code,
@@ -204,32 +82,26 @@ impl Problem {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemDocument {
-    /// `about:blank`: the code says which problem it is.
+    /// Where the code is explained: `/errors/` and the code, on this service.
     #[serde(rename = "type")]
-    kind: &'static str,
+    #[schema(format = "uri-reference", example = "/errors/invalid_email")]
+    kind: String,
     /// The kind of problem in words, the same for each code.
+    #[schema(example = "Not an email address")]
     title: &'static str,
     /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599, example = 422)]
     status: u16,
     /// What programs go by; never changes its meaning.
+    #[schema(example = "invalid_email")]
     code: ErrorCode,
     /// What was wrong this time, and what to do.
+    #[schema(example = "\"ada\" is not an email address: Missing separator character '@'.")]
     detail: String,
     /// The field or parameter it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     field: Option<String>,
-}
-
-/// What a route may answer besides its own, in its documentation.
-#[derive(utoipa::IntoResponses)]
-#[expect(dead_code, reason = "only described, never made")]
-pub(crate) enum ProblemResponses {
-    /// Something about the request is wrong.
-    #[response(status = "4XX", content_type = "application/problem+json")]
-    Refused(ProblemDocument),
-    /// The service cannot answer now; the same request may be answered later.
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(ProblemDocument),
 }
 
 impl std::fmt::Display for Problem {

@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 
-use super::problem::{ErrorCode, Problem};
+use super::{ErrorCode, Problem};
 
 pub(crate) struct Query<T>(pub(crate) T);
 

@@ -12,7 +12,6 @@ use super::queue::SubmitError;
 use super::{EdgeEvent, Rejection, batch, judging, policy};
 use crate::backend::Backend;
 use crate::clock;
-use crate::http::problem::ProblemResponses;
 use crate::http::{Body, ErrorCode, Problem, body};
 use crate::verdicts::Lines;
 
@@ -30,17 +29,19 @@ pub(crate) struct IngestAnswer {
     rejected: usize,
     /// How many lines were rejected for each reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(example = json!({"bad_token": 1}))]
     reasons: BTreeMap<&'static str, usize>,
 }
 
 /// Takes a batch of event lines and answers once what is new of it is committed.
 #[utoipa::path(
+    operation_id = "ingestEvents",
     tag = "ingest",
     security(("ingestSecret" = [])),
-    request_body(content = String, content_type = "application/x-ndjson"),
+    extensions(("x-error-codes" = json!(["invalid_encoding", "body_too_large", "saturated"]))),
+    request_body(content = String, content_type = "application/x-ndjson", description = "Event lines, one JSON object each, as edges write them; `content-encoding: gzip` and `deflate` are taken"),
     responses(
         (status = 200, body = IngestAnswer),
-        ProblemResponses,
     )
 )]
 #[post("/ingest")]

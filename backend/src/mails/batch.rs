@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::http::RewriteOptions;
 use super::large::LargeMail;
-use super::rewrite::{Addressee, ReadyMail, Rewriter, address};
+use super::rewrite::{Addressee, ReadyMail, RewriteAnswer, Rewriter, address};
 use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
@@ -36,10 +36,12 @@ const GROUP_BYTES: usize = 4 << 20;
 /// Answers are handed on in pieces of about this size.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// What all recipients share.
-#[derive(Deserialize)]
+/// The first line of a batch: what all recipients share.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = BatchHead)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Shared {
+pub(crate) struct Shared {
+    /// The mail, unless each recipient brings its own.
     html: Option<String>,
     text: Option<String>,
     campaign: Option<String>,
@@ -55,10 +57,13 @@ struct Shared {
     keep_preview: bool,
 }
 
-/// One recipient, with what is its own.
-#[derive(Deserialize)]
+/// A further line of a batch: one recipient, with what is its own.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = BatchRecipient)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RecipientLine {
+pub(crate) struct RecipientLine {
+    /// Address, or the id of a contact that is known.
+    #[schema(example = "ada@example.com")]
     contact: String,
     send_id: Option<String>,
     html: Option<String>,
@@ -69,8 +74,19 @@ struct RecipientLine {
     sent_at: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
-struct ErrorLine {
+/// The answer to one recipient of a batch, a line.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes lines that are written in parts")]
+pub(crate) enum BatchAnswer {
+    Mail(RewriteAnswer<'static>),
+    Failed(ErrorLine),
+}
+
+/// A line that failed by itself.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = FailedLine)]
+pub(crate) struct ErrorLine {
     error: ProblemDocument,
 }
 

@@ -10,7 +10,6 @@ use super::rewrite::{ReadyMail, RewriteAnswer, Rewriter, address};
 use crate::api_keys::{Caller, Render};
 use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
-use crate::http::problem::ProblemDocument;
 use crate::http::{Body, Problem};
 use crate::rewriting::{self, PixelPosition};
 use crate::sends::Status;
@@ -105,8 +104,10 @@ impl RewriteOptions {
 
 /// Rewrites one mail: registers the send, signs links and pixel, adds the headers for unsubscribing.
 #[utoipa::path(
+    operation_id = "rewrite",
     tag = "mail",
     security(("apiKey" = ["render"])),
+    extensions(("x-error-codes" = json!(["invalid_email", "mail_too_complex", "unknown_contact", "contact_erased", "send_conflict"]))),
     request_body(content = RewriteRequest, example = json!({
         "contact": "ada@example.com",
         "campaign": "spring-sale",
@@ -134,7 +135,6 @@ impl RewriteOptions {
             ],
             "warnings": [],
         })),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[post("/rewrite")]
@@ -205,8 +205,13 @@ pub(crate) async fn post_rewrite(
 /// kept as the campaign's mail for `GET /campaigns/{name}/preview`, in place of the one before, until the
 /// next one or until it is older than `retentionDays`; what single recipients get never is.
 #[utoipa::path(
+    operation_id = "rewriteBatch",
     tag = "mail",
     security(("apiKey" = ["render"])),
+    extensions(
+        ("x-lines" = json!({"request": ["BatchHead", "BatchRecipient"], "answer": "BatchAnswer"})),
+        ("x-error-codes" = json!(["mail_too_complex", "invalid_json", "invalid_encoding", "missing_field", "unknown_field", "wrong_type", "invalid_value", "body_too_large"])),
+    ),
     request_body(
         content = String,
         content_type = "application/x-ndjson",
@@ -223,7 +228,6 @@ pub(crate) async fn post_rewrite(
                        {\"error\":{\"type\":\"about:blank\",\"title\":\"Not an email address\",\
                        \"status\":422,\"code\":\"invalid_email\",\"detail\":\"…\",\"field\":\"contact\"}}\n"
         ),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[post("/rewrite/batch")]

@@ -1,6 +1,6 @@
 //! Mail on its way out: registered as sends, rewritten, given its headers. Knows no SQL.
 
-mod batch;
+pub(crate) mod batch;
 pub(crate) mod http;
 mod large;
 mod rewrite;

@@ -27,13 +27,14 @@ use crate::tenants::Settings;
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RewriteAnswer<'a> {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "snd_AaIJwhlqfVKlWImkRFn1qg")]
     send_id: &'a SendId<'a>,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "con_AZmzxNXmf4ChssPU5fYHGA")]
     contact_id: ContactId,
     html: &'a str,
     /// As it came, unless `trackText` was asked for; absent if the request had none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     text: Option<&'a str>,
     /// Headers that the mail should have.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]

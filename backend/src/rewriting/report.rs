@@ -13,19 +13,22 @@ use super::render::Rewritten;
 pub struct LinkReport<'r> {
     /// The place among the wrapped links, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub index: Option<u32>,
     /// What the author wrote, entities and all.
     #[schema(example = "https://example.com/?a=1&amp;b=2")]
     pub source: &'r str,
     /// What a browser would follow.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "https://example.com/?a=1&b=2")]
+    #[schema(nullable = false, example = "https://example.com/?a=1&b=2")]
     pub url: Option<&'r str>,
     /// What the mail has in its place.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub tracked_url: Option<&'r str>,
     /// Why the link was left as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub skipped: Option<SkipReason>,
 }
 

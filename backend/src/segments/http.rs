@@ -11,7 +11,6 @@ use crate::backend::Backend;
 use crate::clock;
 use crate::contacts::http::{ContactView, find};
 use crate::database::connect;
-use crate::http::problem::{ProblemDocument, ProblemResponses};
 use crate::http::{Body, ErrorCode, Limit, Page, Problem, page};
 
 /// More do not make a segment clearer, and each costs on every contact that is looked at.
@@ -92,12 +91,13 @@ fn problem(place: usize, error: &ConditionError) -> Problem {
 /// `null` says that there are no more. A search that the database cannot answer in time is
 /// answered 503 `query_too_slow`.
 #[utoipa::path(
+    operation_id = "searchContacts",
     tag = "contacts",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["invalid_email", "query_too_slow"]))),
     request_body = SearchBody,
     responses(
         (status = 200, body = Page<ContactView>),
-        ProblemResponses,
     )
 )]
 #[post("/contacts/search")]
@@ -125,13 +125,14 @@ pub(crate) async fn post_search(
 
 /// Whether a contact meets all conditions now.
 #[utoipa::path(
+    operation_id = "matchContact",
     tag = "contacts",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["unknown_contact", "invalid_email"]))),
     params(("emailOrId" = String, Path, description = "Address or id", example = "ada@example.com")),
     request_body = MatchBody,
     responses(
         (status = 200, body = MatchView),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[post("/contacts/{emailOrId}/match")]

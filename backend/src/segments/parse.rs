@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use super::value::{ADDRESS, CONSENT, Sent, shown};
 use super::{Comparison, Condition, Count, Equality, Moment, Presence, Property, TimeTest};
@@ -105,12 +107,32 @@ const OPERATORS: [(&str, Operator); 11] = [
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawCondition {
     /// `contact.` and the name of a field of a contact, but `id`.
-    #[schema(example = "contact.emailsOpenedCount")]
+    #[schema(schema_with = property_schema)]
     property: String,
     #[schema(value_type = Operator, example = "greaterThan")]
     operator: String,
-    #[schema(value_type = Option<Object>, example = json!(5))]
+    /// A number, a time, a duration or a text, as property and operator want it.
+    #[schema(schema_with = value_schema)]
     value: Option<Value>,
+}
+
+fn property_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(PROPERTIES.map(|(name, _)| name)))
+        .examples(["contact.emailsOpenedCount"])
+        .build()
+}
+
+fn value_schema() -> Schema {
+    let of = |kind| ObjectBuilder::new().schema_type(kind).build();
+    OneOfBuilder::new()
+        .item(of(Type::Integer))
+        .item(of(Type::String))
+        .item(of(Type::Null))
+        .examples([serde_json::json!(5)])
+        .build()
+        .into()
 }
 
 /// Why a condition means nothing.

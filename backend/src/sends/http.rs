@@ -16,7 +16,6 @@ use crate::clock::{self, Timestamp};
 use crate::database::connect;
 use crate::events::http::EventView;
 use crate::events::{self, Event, EventFilter, EventType};
-use crate::http::problem::ProblemDocument;
 use crate::http::{Body, ErrorCode, Problem};
 use crate::{contacts, random};
 
@@ -151,26 +150,39 @@ pub(crate) fn refused(why: Refusal, new: &NewSend) -> Problem {
 #[schema(as = Send)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SendView {
+    #[schema(example = "snd_AaIJwhlqfVKlWImkRFn1qg")]
     id: String,
     /// The contact's address; `null` if only the id is known.
+    #[schema(required = true)]
     contact: Option<String>,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "con_AZmzxNXmf4ChssPU5fYHGA")]
     contact_id: ContactId,
+    #[schema(required = true)]
     campaign: Option<String>,
     status: Status,
     registered_at: Timestamp,
+    #[schema(required = true)]
     sent_at: Option<Timestamp>,
+    #[schema(required = true)]
     failed_at: Option<Timestamp>,
+    #[schema(required = true)]
     delivered_at: Option<Timestamp>,
+    #[schema(required = true)]
     bounced_at: Option<Timestamp>,
+    #[schema(required = true)]
     complained_at: Option<Timestamp>,
     /// The first open.
+    #[schema(required = true)]
     opened_at: Option<Timestamp>,
     /// The first click. A click does not imply an open.
+    #[schema(required = true)]
     clicked_at: Option<Timestamp>,
+    #[schema(required = true)]
     unsubscribed_at: Option<Timestamp>,
     /// The first open that a person made, as far as the rules can tell.
+    #[schema(required = true)]
     human_opened_at: Option<Timestamp>,
+    #[schema(required = true)]
     human_clicked_at: Option<Timestamp>,
     opens_count: i64,
     clicks_count: i64,
@@ -266,12 +278,13 @@ pub(crate) fn unknown(id: &str) -> Problem {
 
 /// Registers a send that is not rewritten. The same id for the same contact again is the same send.
 #[utoipa::path(
+    operation_id = "createSend",
     tag = "sends",
     security(("apiKey" = ["render"])),
+    extensions(("x-error-codes" = json!(["invalid_email", "unknown_contact", "contact_erased", "send_conflict"]))),
     request_body = SendRequest,
     responses(
         (status = 200, body = SendView),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[post("/sends")]
@@ -291,12 +304,13 @@ pub(crate) async fn post_send(
 
 /// A send with its opens and clicks.
 #[utoipa::path(
+    operation_id = "getSend",
     tag = "sends",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["unknown_send"]))),
     params(("id" = String, Path, description = "The send's id")),
     responses(
         (status = 200, body = SendView),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[get("/sends/{id}")]
@@ -329,13 +343,14 @@ pub(crate) struct StatusChange {
 /// Reports a send's status. A repeated report changes nothing; a late one never takes a bounce or
 /// complaint back.
 #[utoipa::path(
+    operation_id = "updateSend",
     tag = "sends",
     security(("apiKey" = ["render"])),
+    extensions(("x-error-codes" = json!(["unknown_send"]))),
     params(("id" = String, Path, description = "The send's id")),
     request_body = StatusChange,
     responses(
         (status = 200, body = SendView),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[patch("/sends/{id}")]
@@ -370,12 +385,13 @@ pub(crate) async fn patch_send(
 /// each, in order: `{"sendId","status"}` with the status that the send has now, or `{"sendId"?,
 /// "error"}`.
 #[utoipa::path(
+    operation_id = "reportStatuses",
     tag = "sends",
     security(("apiKey" = ["render"])),
+    extensions(("x-lines" = json!({"request": ["StatusReport"], "answer": "StatusReportAnswer"}))),
     request_body(content = String, content_type = "application/x-ndjson"),
     responses(
         (status = 200, body = String, content_type = "application/x-ndjson"),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[post("/sends/status")]

@@ -21,22 +21,33 @@ use crate::http::{Problem, body, ndjson::Lines};
 const GROUP: usize = 500;
 const MAX_LINE_BYTES: usize = 64 << 10;
 
-#[derive(Deserialize)]
+/// What a mail server reports of one send, a line.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = StatusReport)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Line {
+pub(crate) struct Line {
+    #[schema(example = "snd_AaIJwhlqfVKlWImkRFn1qg")]
     send_id: String,
     status: Status,
+    /// When it happened, if not now.
     timestamp: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
+/// The answer to one report, a line: `status` or `error`.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = StatusReportAnswer)]
 #[serde(rename_all = "camelCase")]
-struct LineAnswer<'a> {
+pub(crate) struct LineAnswer<'a> {
+    /// Not there if the line could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     send_id: Option<&'a str>,
+    /// What the send has now.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     status: Option<Status>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<ProblemDocument>,
 }
 

@@ -12,7 +12,6 @@ use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
 use crate::events::EventType;
-use crate::http::problem::ProblemResponses;
 use crate::http::query::{invalid_parameter, parameter};
 use crate::http::{Problem, Query};
 use crate::sends::Campaign;
@@ -39,7 +38,7 @@ pub(crate) struct StatsQuery {
     /// Only one event type, or several with commas between them. Rates stand beside them all the
     /// same.
     #[serde(rename = "type")]
-    #[param(example = "email.opened,email.clicked")]
+    #[param(value_type = Option<Vec<EventType>>, style = Form, explode = false, example = json!(["email.opened", "email.clicked"]))]
     kind: Option<String>,
 }
 
@@ -80,12 +79,13 @@ pub(crate) struct StatsView {
 /// as `start` says. An open or click is unique in the hour of the first one on its send, so unique
 /// ones add up over any time. Events that retention or the erasure of a contact removed stay counted.
 #[utoipa::path(
+    operation_id = "getStats",
     tag = "statistics",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["query_too_slow"]))),
     params(StatsQuery),
     responses(
         (status = 200, body = StatsView),
-        ProblemResponses,
     )
 )]
 #[get("/stats")]

@@ -11,60 +11,60 @@ use crate::events::EventType;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CountsView {
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 1200)]
+    #[schema(nullable = false, example = 1200)]
     sent: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 1180)]
+    #[schema(nullable = false, example = 1180)]
     delivered: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 20)]
+    #[schema(nullable = false, example = 20)]
     bounced: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 1)]
+    #[schema(nullable = false, example = 1)]
     complained: Option<i64>,
     /// Every open, repeats included.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 640)]
+    #[schema(nullable = false, example = 640)]
     opens: Option<i64>,
     /// Sends that were opened for the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 472)]
+    #[schema(nullable = false, example = 472)]
     unique_opens: Option<i64>,
     /// Every click, repeats included.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 110)]
+    #[schema(nullable = false, example = 110)]
     clicks: Option<i64>,
     /// Sends that were clicked for the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 96)]
+    #[schema(nullable = false, example = 96)]
     unique_clicks: Option<i64>,
     /// Every unsubscription, repeats included.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 3)]
+    #[schema(nullable = false, example = 3)]
     unsubscribes: Option<i64>,
     /// Of the opens, those that a person made, as far as the rules can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 410)]
+    #[schema(nullable = false, example = 410)]
     human_opens: Option<i64>,
     /// Of the opens, those of machines. What is neither is suspect.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 220)]
+    #[schema(nullable = false, example = 220)]
     machine_opens: Option<i64>,
     /// Sends that a person opened for the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 301)]
+    #[schema(nullable = false, example = 301)]
     unique_human_opens: Option<i64>,
     /// Of the clicks, those that a person made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 71)]
+    #[schema(nullable = false, example = 71)]
     human_clicks: Option<i64>,
     /// Of the clicks, those of machines.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 39)]
+    #[schema(nullable = false, example = 39)]
     machine_clicks: Option<i64>,
     /// Sends that a person clicked for the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 62)]
+    #[schema(nullable = false, example = 62)]
     unique_human_clicks: Option<i64>,
 }
 
@@ -102,31 +102,31 @@ pub(crate) struct RatesView {
     /// What the rates are a part of: `delivered`, or `sent` where no delivery was reported.
     of: Base,
     /// `uniqueOpens` of the mails.
-    #[schema(example = 0.4)]
+    #[schema(required = true, example = 0.4)]
     open_rate: Option<f64>,
     /// `uniqueClicks` of the mails.
-    #[schema(example = 0.0814)]
+    #[schema(required = true, example = 0.0814)]
     click_rate: Option<f64>,
     /// `uniqueClicks` of `uniqueOpens`.
-    #[schema(example = 0.2034)]
+    #[schema(required = true, example = 0.2034)]
     click_to_open_rate: Option<f64>,
     /// `uniqueHumanOpens` of the mails.
-    #[schema(example = 0.2551)]
+    #[schema(required = true, example = 0.2551)]
     human_open_rate: Option<f64>,
     /// `uniqueHumanClicks` of the mails.
-    #[schema(example = 0.0525)]
+    #[schema(required = true, example = 0.0525)]
     human_click_rate: Option<f64>,
     /// `uniqueHumanClicks` of `uniqueHumanOpens`.
-    #[schema(example = 0.206)]
+    #[schema(required = true, example = 0.206)]
     human_click_to_open_rate: Option<f64>,
     /// `bounced`, always of `sent`.
-    #[schema(example = 0.0167)]
+    #[schema(required = true, example = 0.0167)]
     bounce_rate: Option<f64>,
     /// `complained` of the mails.
-    #[schema(example = 0.0008)]
+    #[schema(required = true, example = 0.0008)]
     complaint_rate: Option<f64>,
     /// `unsubscribes` of the mails.
-    #[schema(example = 0.0025)]
+    #[schema(required = true, example = 0.0025)]
     unsubscribe_rate: Option<f64>,
 }
 

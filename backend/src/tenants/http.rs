@@ -12,7 +12,6 @@ use crate::audit::{self, Action, Entry};
 use crate::backend::Backend;
 use crate::clock;
 use crate::database::connect;
-use crate::http::problem::ProblemDocument;
 use crate::http::{Body, Problem};
 
 /// The fields to change; those left out stay as they are.
@@ -65,11 +64,11 @@ impl SettingsChange {
 
 /// The tenant's settings.
 #[utoipa::path(
+    operation_id = "getSettings",
     tag = "settings",
     security(("apiKey" = ["admin"])),
     responses(
         (status = 200, body = Settings),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[get("/settings")]
@@ -84,12 +83,12 @@ pub(crate) async fn get_settings(
 
 /// Changes some settings and answers with all of them.
 #[utoipa::path(
+    operation_id = "updateSettings",
     tag = "settings",
     security(("apiKey" = ["admin"])),
     request_body = SettingsChange,
     responses(
         (status = 200, body = Settings),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 #[patch("/settings")]

@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     #[schema(value_type = u16, minimum = 1, maximum = 3650)]
     pub(crate) retention_days: Days,
     /// Events on mail older than this many days are not recorded; its links work all the same.
-    #[schema(value_type = Option<u16>, minimum = 1, maximum = 3650)]
+    #[schema(required = true, value_type = Option<u16>, minimum = 1, maximum = 3650)]
     pub(crate) recording_max_age_days: Option<Days>,
     /// Where verdicts draw their lines.
     #[schema(value_type = lines::LinesView)]

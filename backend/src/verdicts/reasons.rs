@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 /// Who made an event. Names are public API; numbers are what Postgres holds. Both keep their
 /// meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub enum Verdict {
     Human,
     Machine,
@@ -51,7 +52,8 @@ impl FromStr for Verdict {
 }
 
 /// A rule that applied. Names are public API, numbers are bits in Postgres; both keep their meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
+#[schema(as = VerdictReason, rename_all = "snake_case")]
 pub enum Reason {
     /// Loaded by Apple's Mail Privacy Protection.
     AppleMpp,

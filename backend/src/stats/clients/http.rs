@@ -9,7 +9,6 @@ use crate::api_keys::{Caller, Read};
 use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
-use crate::http::problem::ProblemResponses;
 use crate::http::query::{invalid_parameter, parameter};
 use crate::http::{Problem, Query};
 use crate::sends::Campaign;
@@ -69,7 +68,7 @@ impl From<Shares> for SharesView {
 #[schema(as = NamedClientCounts)]
 struct NamedView {
     /// `null`: the User-Agent does not tell, or none was sent.
-    #[schema(example = "Apple Mail")]
+    #[schema(required = true, example = "Apple Mail")]
     name: Option<String>,
     #[serde(flatten)]
     counts: SharesView,
@@ -101,12 +100,13 @@ pub(crate) struct ClientsView {
 /// days. Counted from events, not from rollups: what retention or erasure removed is not in it, and
 /// a long time with many events may take too long to answer.
 #[utoipa::path(
+    operation_id = "getClientStats",
     tag = "statistics",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["query_too_slow"]))),
     params(ClientsQuery),
     responses(
         (status = 200, body = ClientsView),
-        ProblemResponses,
     )
 )]
 #[get("/stats/clients")]

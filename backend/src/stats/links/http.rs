@@ -13,7 +13,6 @@ use crate::api_keys::{Caller, Read};
 use crate::backend::Backend;
 use crate::database::connect;
 use crate::http::page::invalid_cursor;
-use crate::http::problem::ProblemResponses;
 use crate::http::query::{invalid_parameter, parameter};
 use crate::http::{Limit, Page, Problem, Query};
 use crate::sends::{self, Campaign};
@@ -34,7 +33,7 @@ pub(crate) struct LinksQuery {
     #[param(example = "2026-12-01")]
     to: Option<String>,
     /// Items on a page, 1 to 1000; 100 if not given.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
@@ -75,12 +74,13 @@ impl From<LinkClicks> for LinkView {
 /// Links of a campaign or a send that were clicked, most clicks first. A page says what was counted
 /// when it was read; a link that overtakes others meanwhile may stand on two pages or on none.
 #[utoipa::path(
+    operation_id = "listLinkStats",
     tag = "statistics",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["unknown_send", "query_too_slow"]))),
     params(LinksQuery),
     responses(
         (status = 200, body = Page<LinkView>),
-        ProblemResponses,
     )
 )]
 #[get("/stats/links")]
