@@ -206,7 +206,65 @@ fn matches(template: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
     use super::*;
+
+    /// All operations of the document as it is served, by their ids.
+    fn operations() -> BTreeMap<String, Value> {
+        let document = complete::complete(&DOCUMENT).unwrap();
+        let items = document["paths"].as_object().unwrap().values();
+        let operations = items.flat_map(|item| item.as_object().unwrap().values());
+        operations
+            .map(|it| (it["operationId"].as_str().unwrap().to_owned(), it.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn every_operation_has_an_example_of_its_body_and_of_its_answer() {
+        let lacks = |holder: &Value| {
+            let types = holder["content"].as_object().into_iter().flatten();
+            types
+                .map(|(_, content)| content["example"].is_null())
+                .any(|it| it)
+        };
+        for (id, operation) in operations() {
+            assert!(!lacks(&operation["requestBody"]), "{id}: its body");
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                assert!(!status.starts_with('2') || !lacks(answer), "{id}: {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_example_belongs_to_an_operation() {
+        let operations = operations();
+        let examples: BTreeMap<String, Value> = serde_json::from_str(complete::EXAMPLES).unwrap();
+        let strays: Vec<_> = examples
+            .keys()
+            .filter(|id| !operations.contains_key(*id))
+            .collect();
+        assert_eq!(strays, [""; 0]);
+    }
+
+    #[test]
+    fn every_operation_tells_its_scope_and_the_errors_of_whoever_calls_it() {
+        let search = &operations()["searchContacts"];
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        assert!(text(&search["description"]).ends_with("Needs the scope `read`."));
+        assert!(text(&search["summary"]).ends_with("in the order of their ids"));
+        let statuses: Vec<_> = search["responses"].as_object().unwrap().keys().collect();
+        assert!(
+            statuses.iter().any(|status| *status == "401"),
+            "{statuses:?}"
+        );
+        assert!(
+            statuses.iter().any(|status| *status == "503"),
+            "{statuses:?}"
+        );
+    }
 
     #[test]
     fn a_known_path_names_its_methods() {

@@ -96,7 +96,6 @@ fn every_answer_is_documented() {
     assert!(status.success(), "schemathesis ended with {status}");
 }
 
-
 /// Something to ask about: sends with opens and clicks, a block, and a bounced mail.
 fn populate(service: &Service, api: &Api) {
     let mut edge = Edge::of(service, 1);

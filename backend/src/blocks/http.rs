@@ -89,9 +89,7 @@ pub(crate) struct BlocksQuery {
     security(("apiKey" = ["admin"])),
     params(BlocksQuery),
     responses(
-        (status = 200, body = Page<BlockView>, example = json!({"items": [{"kind": "host",
-            "value": "evil.example", "reason": "phishing", "createdAt": "2026-01-31T09:30:00.000Z",
-            "setBy": "tenant"}], "nextCursor": null})),
+        (status = 200, body = Page<BlockView>),
     )
 )]
 #[get("/blocks")]

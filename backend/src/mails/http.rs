@@ -108,34 +108,8 @@ impl RewriteOptions {
     tag = "mail",
     security(("apiKey" = ["render"])),
     extensions(("x-error-codes" = json!(["invalid_email", "mail_too_complex", "unknown_contact", "contact_erased", "send_conflict"]))),
-    request_body(content = RewriteRequest, example = json!({
-        "contact": "ada@example.com",
-        "campaign": "spring-sale",
-        "html": "<p><a href=\"https://example.com/?a=1&amp;b=2\">Look</a> \
-                 <a href=\"mailto:shop@example.com\">Write to us</a></p>",
-        "options": {"pixel": "top"},
-    })),
-    responses(
-        (status = 200, body = RewriteAnswer<'static>, example = json!({
-            "sendId": "snd_AaIJwhlqfVKlWImkRFn1qg",
-            "contactId": "con_AaIJwhlqfVKlWImkRFn1qg",
-            "html": "<img src=\"https://t.example.com/o/AQEBAQEa….gif\" width=\"1\" …><p>\
-                     <a href=\"https://t.example.com/c/AQECAQEA…\">Look</a> \
-                     <a href=\"mailto:shop@example.com\">Write to us</a></p>",
-            "headers": {
-                "List-Unsubscribe": "<https://t.example.com/u/AQEDAQEa…>",
-                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-            },
-            "links": [
-                {"index": 0, "source": "https://example.com/?a=1&amp;b=2",
-                 "url": "https://example.com/?a=1&b=2",
-                 "trackedUrl": "https://t.example.com/c/AQECAQEA…"},
-                {"source": "mailto:shop@example.com", "url": "mailto:shop@example.com",
-                 "skipped": "scheme"},
-            ],
-            "warnings": [],
-        })),
-    )
+    request_body = RewriteRequest,
+    responses((status = 200, description = "The mail to send", body = RewriteAnswer<'static>))
 )]
 #[post("/rewrite")]
 pub(crate) async fn post_rewrite(
@@ -212,23 +186,8 @@ pub(crate) async fn post_rewrite(
         ("x-lines" = json!({"request": ["BatchHead", "BatchRecipient"], "answer": "BatchAnswer"})),
         ("x-error-codes" = json!(["mail_too_complex", "invalid_json", "invalid_encoding", "missing_field", "unknown_field", "wrong_type", "invalid_value", "body_too_large"])),
     ),
-    request_body(
-        content = String,
-        content_type = "application/x-ndjson",
-        example = "{\"html\":\"<a href=https://example.com/>Look</a>\",\"campaign\":\"spring-sale\"}\n\
-                   {\"contact\":\"ada@example.com\"}\n{\"contact\":\"nobody\"}\n"
-    ),
-    responses(
-        (
-            status = 200,
-            body = String,
-            content_type = "application/x-ndjson",
-            example = "{\"sendId\":\"snd_AaIJwhlqfVKlWImkRFn1qg\",\"contactId\":\"con_…\",\"html\":\"…\",\
-                       \"headers\":{},\"links\":[],\"warnings\":[]}\n\
-                       {\"error\":{\"type\":\"about:blank\",\"title\":\"Not an email address\",\
-                       \"status\":422,\"code\":\"invalid_email\",\"detail\":\"…\",\"field\":\"contact\"}}\n"
-        ),
-    )
+    request_body(content = String, content_type = "application/x-ndjson"),
+    responses((status = 200, description = "A line for each recipient", body = String, content_type = "application/x-ndjson"))
 )]
 #[post("/rewrite/batch")]
 pub(crate) async fn post_rewrite_batch(

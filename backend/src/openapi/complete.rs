@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::http::ErrorCode;
 
 /// For each operation, by its id, an example of its body and of its answer.
-const EXAMPLES: &str = include_str!("examples.json");
+pub(super) const EXAMPLES: &str = include_str!("examples.json");
 
 /// Whoever sends an API key may be told one of these.
 const OF_CALLERS: [ErrorCode; 4] = [
@@ -50,7 +50,9 @@ pub(super) fn complete(document: &utoipa::openapi::OpenApi) -> Result<Value, Inc
         .flat_map(Map::values_mut);
     for operation in operations.filter_map(Value::as_object_mut) {
         let id = text(operation, "operationId").to_owned();
+        operation.entry("security").or_insert_with(|| json!([]));
         summarise(operation);
+        describe_answers(operation);
         add_problems(operation, &id)?;
         if let Some(examples) = examples.get(&id) {
             add_examples(operation, examples);
@@ -74,6 +76,26 @@ fn summarise(operation: &mut Map<String, Value>) {
     let description = whole + &scope.unwrap_or_default();
     operation.insert("summary".to_owned(), summary.into());
     operation.insert("description".to_owned(), description.into());
+}
+
+/// Every answer has words, if only those of its status.
+fn describe_answers(operation: &mut Map<String, Value>) {
+    let answers = operation
+        .get_mut("responses")
+        .and_then(Value::as_object_mut);
+    for (status, answer) in answers.into_iter().flatten() {
+        let Some(answer) = answer.as_object_mut() else {
+            continue;
+        };
+        if text(answer, "description").is_empty() {
+            let words = match status.as_str() {
+                "201" => "Made",
+                "204" => "Done",
+                _ => "What was asked for",
+            };
+            answer.insert("description".to_owned(), words.into());
+        }
+    }
 }
 
 fn scheme(operation: &Map<String, Value>) -> Option<(&String, &Value)> {

@@ -11,7 +11,9 @@ use crate::edge::{Edge, tokens};
 use crate::service::{ORIGIN, Service, all, counts};
 
 /// Routes that anyone who reaches the service may call.
-const OPEN: [&str; 4] = [
+const OPEN: [&str; 6] = [
+    "GET /errors",
+    "GET /errors/{code}",
     "GET /healthz",
     "GET /metrics",
     "GET /openapi.json",
@@ -293,7 +295,13 @@ fn requests(operation: &str, owner: &Owner) -> Vec<(u16, Request)> {
             vec![(401, request.body("application/x-ndjson", "x\n"))]
         }
         open if OPEN.contains(&open) => {
-            vec![(200, Request::get(open.trim_start_matches("GET ")))]
+            vec![(
+                200,
+                Request::get(
+                    open.trim_start_matches("GET ")
+                        .replace("{code}", "not_found"),
+                ),
+            )]
         }
         new => panic!("{new} is new: say here what a foreign key asks it and what it may answer"),
     }
@@ -397,7 +405,7 @@ fn without_a_key_no_route_answers_but_those_that_are_open() {
                 );
             }
             match answer.status {
-                200 => assert!(open.insert(operation.clone()) && security.is_none()),
+                200 => assert!(open.insert(operation.clone()) && scope(&security).is_none()),
                 _ => assert_refused(
                     &operation,
                     &answer,
