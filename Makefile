@@ -29,7 +29,7 @@ run: build ## starts Postgres, the service and Envoy; Ctrl-C stops them
 demo: build ## plays a campaign of 100,000 simulated recipients through a running stack
 	$(TARGET_DIR)/release/stack demo
 
-test: setup ## runs every test: unit, property, service against Postgres, end to end through Envoy, the dashboard in Chromium, the JavaScript client
+test: setup ## runs every test: unit, property, service against Postgres, end to end through Envoy, the API against its document, the dashboard in Chromium, the JavaScript client
 	@tools/setup.sh test
 	$(BUILD_FILTER)
 	cargo build --workspace --bins --tests

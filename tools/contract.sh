@@ -6,6 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 source "$here/say.sh"
 source "$here/debian.sh"
 source "$here/pypi.sh"
+source "$here/node.sh"
 
 CONTRACT="$ROOT/tests/contract"
 WANTED="$CONTRACT/requirements.txt"
@@ -43,11 +44,5 @@ if ! is_there; then
         "$(PYTHONPATH="$HOME_OF_IT" python3 -m schemathesis.cli --version 2>&1 | tail -n 1)"
 fi
 
-have npm || give_up "no Node.js with npm found, which the OpenAPI linter needs" "install it (nodejs.org)"
-# npm leaves this file behind once all is in place.
-installed="$CONTRACT/node_modules/.package-lock.json"
-if [ ! -e "$installed" ] || [ "$CONTRACT/package-lock.json" -nt "$installed" ]; then
-    say "getting the packages of tests/contract"
-    quietly npm-contract npm ci --prefix "$CONTRACT" --no-audit --no-fund ||
-        give_up "npm ci in tests/contract failed" "try again once the registry that npm is set up with can be reached"
-fi
+need_node "the OpenAPI linter"
+npm_packages tests/contract

@@ -7,6 +7,7 @@ use kraiter_wire::TenantId;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::api_keys::bearer;
+use crate::api_keys::rate_limit::RateLimits;
 use crate::blocks::feed::PolicyFeed;
 use crate::config::IngestSecret;
 use crate::database::{Partitions, Pool};
@@ -28,6 +29,8 @@ pub(crate) struct Backend {
     pub(crate) ingest_secret: IngestSecret,
     pub(crate) policy: PolicyFeed,
     pub(crate) streams: Arc<Hub>,
+    /// `None`: nobody is limited.
+    pub(crate) rate_limits: Option<Arc<RateLimits>>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) webhooks: webhooks::Client,
 }

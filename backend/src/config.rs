@@ -1,6 +1,7 @@
 //! Configuration: read once, from flags, environment and secret files, all mistakes reported at
 //! once and before a port is bound. Nothing else in the crate reads the environment.
 
+mod rate_limit;
 mod replay;
 mod webhooks;
 
@@ -12,9 +13,11 @@ use std::time::Duration;
 
 use kraiter_wire::Secret;
 
+use crate::api_keys::rate_limit::RateLimit;
 use crate::database::DatabaseUrl;
 use crate::verdicts::{Lists, Rules};
 use crate::webhooks::WebhookConfig;
+use rate_limit::RateLimitArgs;
 pub(crate) use replay::ReplayArgs;
 use webhooks::WebhookArgs;
 
@@ -124,6 +127,10 @@ pub(crate) struct ServeArgs {
         value_name = "MILLISECONDS"
     )]
     slow_request_ms: u32,
+
+    #[command(flatten)]
+    rate_limit: RateLimitArgs,
+
     /// Seconds between two rounds of judging events by their neighbours.
     #[arg(long, env = "KRAITER_SETTLING_INTERVAL", default_value_t = 5, value_name = "SECONDS",
           value_parser = clap::value_parser!(u16).range(1..=50))]
@@ -191,6 +198,8 @@ pub(crate) struct ServeConfig {
     pub(crate) write_timeout: Duration,
     /// `None`: no request is slow.
     pub(crate) slow_request: Option<Duration>,
+    /// `None`: no API key is limited.
+    pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) settling_interval: Duration,
     /// `None`: never.
     pub(crate) retention_interval: Option<Duration>,
@@ -297,6 +306,7 @@ impl ServeArgs {
                 write_timeout: Duration::from_secs(self.write_timeout.into()),
                 slow_request: Some(Duration::from_millis(self.slow_request_ms.into()))
                     .filter(|slow| !slow.is_zero()),
+                rate_limit: self.rate_limit.read(),
                 settling_interval: Duration::from_secs(self.settling_interval.into()),
                 retention_interval: Some(Duration::from_secs(self.retention_interval.into()))
                     .filter(|interval| !interval.is_zero()),

@@ -26,6 +26,7 @@ mod events;
 mod export;
 mod health;
 mod http;
+mod idempotency;
 mod ingest;
 mod mails;
 mod openapi;

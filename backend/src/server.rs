@@ -9,6 +9,7 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::api_keys::rate_limit::{RateLimits, show_standing};
 use crate::backend::Backend;
 use crate::config::ServeConfig;
 use crate::database::{Partitions, Planner, Pool, analyze_new_tables};
@@ -135,6 +136,9 @@ async fn serve_on(
         ingest_secret: config.ingest_secret.clone(),
         policy: Default::default(),
         streams: Hub::new(store.pool.clone()),
+        rate_limits: config
+            .rate_limit
+            .map(|limit| Arc::new(RateLimits::new(limit))),
         metrics: telemetry::metrics()?,
         webhooks: webhook_client,
     });
@@ -158,6 +162,10 @@ async fn serve_on(
         rules,
         config.settling_interval,
     ));
+    let rate_limits = backend
+        .rate_limits
+        .clone()
+        .map(|limits| tokio::spawn(async move { limits.tidy_regularly().await }));
     let key_watch = tokio::spawn(async move { keyring.follow_file().await });
 
     let shared = backend.clone();
@@ -166,6 +174,7 @@ async fn serve_on(
         App::new()
             .app_data(shared.clone())
             .app_data(slow)
+            .wrap(from_fn(show_standing))
             .wrap(from_fn(log_request))
             .configure(routes)
     })
@@ -204,6 +213,9 @@ async fn serve_on(
     settling_pool.close();
     dispatcher.finish().await;
     webhook_pool.close();
+    if let Some(rate_limits) = rate_limits {
+        rate_limits.abort();
+    }
     key_watch.abort();
     metrics.abort();
     // The last handle on the queue closes it; its writers then end by themselves.

@@ -42,12 +42,12 @@ export type NewBlock = Schemas["BlockRequest"];
 export type BlockKind = Schemas["BlockKind"];
 export type AuditEntry = Schemas["AuditEntry"];
 
-export type EventsQuery = Asked<"get_events">;
-export type StatsQuery = Asked<"get_stats">;
-export type LinkStatsQuery = Asked<"get_links">;
-export type ClientStatsQuery = Asked<"get_clients">;
-export type CampaignsQuery = Asked<"get_campaigns">;
-export type AuditQuery = Asked<"get_audit">;
+export type EventsQuery = Asked<"listEvents">;
+export type StatsQuery = Asked<"getStats">;
+export type LinkStatsQuery = Asked<"listLinkStats">;
+export type ClientStatsQuery = Asked<"getClientStats">;
+export type CampaignsQuery = Asked<"listCampaigns">;
+export type AuditQuery = Asked<"listAuditEntries">;
 /** How long pages are, 1 to 1000 items; 100 if not given. */
 export interface PageQuery {
   limit?: number | undefined;

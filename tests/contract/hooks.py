@@ -56,7 +56,7 @@ schemathesis.openapi.media_type(NDJSON, bodies())
 
 @schemathesis.serializer(NDJSON)
 def write_lines(context, value):
-    return {"data": value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")}
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
 
 
 @schemathesis.deserializer(NDJSON)

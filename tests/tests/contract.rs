@@ -1,5 +1,5 @@
 //! The HTTP API against its own OpenAPI document: a linter reads the document, and schemathesis asks
-//! the running service thousands of things that are made from it.
+//! the running service thousands of things that are made from it. `tests/contract/` says how.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(
@@ -23,31 +23,22 @@ use kraiter_tests::http::Request;
 use serde_json::json;
 
 use edge::{Edge, tokens};
-use service::{Service, rewrite};
+use service::Service;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("contract")
 }
 
 #[test]
-fn the_openapi_document_is_in_order() {
+fn the_linter_finds_nothing_wrong_with_the_document() {
     let service = Service::start("contract-lint");
-    let document = Request::get("/openapi.json")
-        .send(service.backend.address())
-        .unwrap();
+    let document = Request::get("/openapi.json");
+    let document = document.send(service.backend.address()).unwrap();
     let path = service.backend.data_dir().join("openapi.json");
-    std::fs::write(&path, document.body).unwrap();
+    std::fs::write(&path, document.text()).unwrap();
     let status = Command::new("node")
-        .arg("node_modules/@redocly/cli/bin/cli.js")
-        .args([
-            "lint",
-            "--max-problems",
-            "1000",
-            "--format",
-            "stylish",
-            "--config",
-            "redocly.yaml",
-        ])
+        .args(["node_modules/@redocly/cli/bin/cli.js", "lint"])
+        .args(["--config", "redocly.yaml", "--format", "stylish"])
         .arg(&path)
         .current_dir(folder())
         .env("REDOCLY_TELEMETRY", "off")
@@ -58,31 +49,16 @@ fn the_openapi_document_is_in_order() {
 }
 
 #[test]
-fn every_answer_is_documented() {
+fn whatever_is_asked_the_answer_is_a_documented_one() {
     let service = Service::start("contract");
     let api = service.tenant("shop");
     populate(&service, &api);
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/schemathesis");
     let address = service.backend.address();
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/schemathesis");
     let status = Command::new("python3")
-        .args([
-            "-m",
-            "schemathesis.cli",
-            "--config-file",
-            "schemathesis.toml",
-            "run",
-        ])
+        .args(["-m", "schemathesis.cli", "run"])
         .arg(format!("http://{address}/openapi.json"))
-        .args([
-            "--seed",
-            "1",
-            "--max-examples",
-            "25",
-            "--workers",
-            "2",
-            "--no-color",
-        ])
-        .args(["--checks", CHECKS])
+        .args(["--seed", "1", "--no-color"])
         .current_dir(folder())
         .env("PYTHONPATH", tools)
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -96,15 +72,21 @@ fn every_answer_is_documented() {
     assert!(status.success(), "schemathesis ended with {status}");
 }
 
-/// Something to ask about: sends with opens and clicks, a block, and a bounced mail.
+/// What `tests/contract/hooks.py` asks about: sends of a campaign, opened and clicked.
 fn populate(service: &Service, api: &Api) {
     let mut edge = Edge::of(service, 1);
+    let html = r#"<p><a href="https://shop.example/x">x</a></p>"#;
     for (send, contact) in [
         ("known-1", "ada@example.com"),
         ("known-2", "grace@example.com"),
     ] {
-        let body = json!({"sendId": send, "contact": contact, "campaign": "spring-sale",
-            "html": r#"<p><a href="https://shop.example/x">x</a></p>"#});
+        let body =
+            json!({"sendId": send, "contact": contact, "campaign": "spring-sale", "html": html});
         let (pixel, clicks, page) = tokens(&api.write("POST", "/rewrite", &body).unwrap());
+        edge.record("o", &pixel, 3);
+        for click in clicks {
+            edge.record("c", &click, 2);
+        }
+        edge.record("u", &page, 1);
     }
 }

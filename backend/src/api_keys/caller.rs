@@ -59,11 +59,15 @@ impl<S: RequiredScope + 'static> FromRequest for Caller<S> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let backend = request.app_data::<Data<Backend>>().cloned();
         let credential = credential(request);
+        let request = request.clone();
         Box::pin(async move {
             let backend =
                 backend.ok_or_else(|| Problem::internal("no backend in the application"))?;
             let credential = credential?;
             let tenant = authorize(&backend, &credential, S::SCOPE).await?;
+            if let Some(limits) = &backend.rate_limits {
+                limits.count(credential.id, &request)?;
+            }
             Ok(Self {
                 tenant,
                 key: credential.id,

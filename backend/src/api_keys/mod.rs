@@ -4,6 +4,7 @@
 //! key and says nothing to a reader. Only the secret's SHA-256 is stored.
 
 mod caller;
+pub(crate) mod rate_limit;
 pub(crate) mod store;
 
 use std::fmt;
@@ -63,7 +64,7 @@ impl fmt::Display for Scope {
 }
 
 /// Names a key in lists and when it is revoked. Not secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeyName(pub(crate) Uuid);
 
 impl fmt::Display for KeyName {

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{ContactHash, ErasureKey, Removed};
 use crate::clock::Timestamp;
 use crate::database::{DatabaseError, locks};
+use crate::idempotency;
 use crate::tenants::store::key;
 use crate::webhooks;
 
@@ -103,7 +104,7 @@ pub(super) async fn erase(
     hash: ContactHash,
     now: Timestamp,
 ) -> Result<Removed, DatabaseError> {
-    let (tenant, contact) = (key(tenant), contact.uuid());
+    let (of, tenant, contact) = (tenant, key(tenant), contact.uuid());
     mark_rollups(tx, tenant, contact).await?;
     mark_link_rollups(tx, tenant, contact).await?;
     let events = "delete from events where tenant_id = $1 and contact_id = $2 returning id";
@@ -114,6 +115,7 @@ pub(super) async fn erase(
     let unsettled = "delete from unsettled u using sends s where s.tenant_id = $1 \
                        and s.contact_id = $2 and u.tenant_id = $1 and u.send_id = s.id";
     tx.execute(unsettled, &[&tenant, &contact]).await?;
+    idempotency::forget_of_contact(tx, of, contact).await?;
     let sends = "delete from sends where tenant_id = $1 and contact_id = $2";
     let sends = tx.execute(sends, &[&tenant, &contact]).await?;
     let row = "delete from contacts where tenant_id = $1 and id = $2";

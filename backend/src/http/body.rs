@@ -61,6 +61,14 @@ impl Body {
         parse(&body)
     }
 
+    /// The same with the bytes it was read from, which say whether two requests are the same.
+    pub(crate) async fn json_and_bytes<T: DeserializeOwned>(self) -> Result<(T, Bytes), Problem> {
+        require_content_type(&self.request, &["application/json"])?;
+        refuse_encoding(&self.request)?;
+        let bytes = read(self.payload, MAX_JSON_BYTES).await?;
+        Ok((parse(&bytes)?, bytes))
+    }
+
     /// For requests that say all in their path: no body, or an empty object.
     pub(crate) async fn nothing(self) -> Result<(), Problem> {
         let body = read(self.payload, MAX_EMPTY_BYTES).await?;

@@ -13,12 +13,14 @@ pub(crate) enum ErrorCode {
     InvalidJson,
     InvalidEncoding,
     InvalidParameter,
+    InvalidHeader,
     MissingField,
     UnknownField,
     WrongType,
     InvalidValue,
     InvalidEmail,
     MailTooComplex,
+    IdempotencyKeyReused,
     UnsupportedMediaType,
     BodyTooLarge,
     MissingApiKey,
@@ -36,6 +38,8 @@ pub(crate) enum ErrorCode {
     MethodNotAllowed,
     SendConflict,
     TooManyBlocks,
+    IdempotencyKeyInUse,
+    RateLimited,
     Saturated,
     QueryTooSlow,
     DatabaseUnavailable,
@@ -43,16 +47,18 @@ pub(crate) enum ErrorCode {
 }
 
 impl ErrorCode {
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::InvalidJson,
         Self::InvalidEncoding,
         Self::InvalidParameter,
+        Self::InvalidHeader,
         Self::MissingField,
         Self::UnknownField,
         Self::WrongType,
         Self::InvalidValue,
         Self::InvalidEmail,
         Self::MailTooComplex,
+        Self::IdempotencyKeyReused,
         Self::UnsupportedMediaType,
         Self::BodyTooLarge,
         Self::MissingApiKey,
@@ -70,6 +76,8 @@ impl ErrorCode {
         Self::MethodNotAllowed,
         Self::SendConflict,
         Self::TooManyBlocks,
+        Self::IdempotencyKeyInUse,
+        Self::RateLimited,
         Self::Saturated,
         Self::QueryTooSlow,
         Self::DatabaseUnavailable,
@@ -82,12 +90,14 @@ impl ErrorCode {
             Self::InvalidJson => "invalid_json",
             Self::InvalidEncoding => "invalid_encoding",
             Self::InvalidParameter => "invalid_parameter",
+            Self::InvalidHeader => "invalid_header",
             Self::MissingField => "missing_field",
             Self::UnknownField => "unknown_field",
             Self::WrongType => "wrong_type",
             Self::InvalidValue => "invalid_value",
             Self::InvalidEmail => "invalid_email",
             Self::MailTooComplex => "mail_too_complex",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::BodyTooLarge => "body_too_large",
             Self::MissingApiKey => "missing_api_key",
@@ -105,6 +115,8 @@ impl ErrorCode {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::SendConflict => "send_conflict",
             Self::TooManyBlocks => "too_many_blocks",
+            Self::IdempotencyKeyInUse => "idempotency_key_in_use",
+            Self::RateLimited => "rate_limited",
             Self::Saturated => "saturated",
             Self::QueryTooSlow => "query_too_slow",
             Self::DatabaseUnavailable => "database_unavailable",
@@ -114,9 +126,10 @@ impl ErrorCode {
 
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::InvalidJson | Self::InvalidEncoding | Self::InvalidParameter => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::InvalidJson
+            | Self::InvalidEncoding
+            | Self::InvalidParameter
+            | Self::InvalidHeader => StatusCode::BAD_REQUEST,
             Self::MissingApiKey
             | Self::InvalidApiKey
             | Self::RevokedApiKey
@@ -129,7 +142,10 @@ impl ErrorCode {
             | Self::UnknownBlock => StatusCode::NOT_FOUND,
             Self::ContactErased => StatusCode::GONE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SendConflict | Self::TooManyBlocks => StatusCode::CONFLICT,
+            Self::SendConflict | Self::TooManyBlocks | Self::IdempotencyKeyInUse => {
+                StatusCode::CONFLICT
+            }
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::MissingField
@@ -137,7 +153,8 @@ impl ErrorCode {
             | Self::WrongType
             | Self::InvalidValue
             | Self::InvalidEmail
-            | Self::MailTooComplex => StatusCode::UNPROCESSABLE_ENTITY,
+            | Self::MailTooComplex
+            | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Saturated | Self::QueryTooSlow | Self::DatabaseUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -151,12 +168,14 @@ impl ErrorCode {
             Self::InvalidJson => "The body is not JSON",
             Self::InvalidEncoding => "The body cannot be decoded",
             Self::InvalidParameter => "A parameter of the URL is not usable",
+            Self::InvalidHeader => "A header of the request is not usable",
             Self::MissingField => "A field is missing",
             Self::UnknownField => "A field is not known",
             Self::WrongType => "A field has the wrong type",
             Self::InvalidValue => "A field has a value that is not allowed",
             Self::InvalidEmail => "Not an email address",
             Self::MailTooComplex => "The mail needs more memory than allowed",
+            Self::IdempotencyKeyReused => "The idempotency key belongs to another request",
             Self::UnsupportedMediaType => "The content type is not supported",
             Self::BodyTooLarge => "The body is too large",
             Self::MissingApiKey => "No API key was sent",
@@ -174,6 +193,8 @@ impl ErrorCode {
             Self::MethodNotAllowed => "The method is not allowed here",
             Self::SendConflict => "The send id belongs to another contact",
             Self::TooManyBlocks => "There are too many blocks",
+            Self::IdempotencyKeyInUse => "The same request is under way",
+            Self::RateLimited => "The API key makes too many requests",
             Self::Saturated => "The backend is busy",
             Self::QueryTooSlow => "The question takes too long to answer",
             Self::DatabaseUnavailable => "The database does not answer",

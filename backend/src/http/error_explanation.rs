@@ -247,6 +247,37 @@ impl ErrorCode {
                 &["A fault in the service, or in the data that it found."],
                 "Try again once; if it stays, send the time of the request to whoever runs the service.",
             ),
+            Self::InvalidHeader => (
+                "A header of the request has a value that cannot be used.",
+                &[
+                    "`idempotency-key` is empty, sent twice, longer than 255 characters, or not plain ASCII.",
+                ],
+                "`field` names the header, `detail` says what it takes. A UUID makes a good key.",
+            ),
+            Self::IdempotencyKeyReused => (
+                "The `idempotency-key` came with another request within the last 24 hours, so nothing was done.",
+                &[
+                    "A program uses one key for several requests.",
+                    "The body was made anew for a retry, with another time, order of fields or white space.",
+                ],
+                "Make a new key for each request, and repeat a request byte for byte.",
+            ),
+            Self::IdempotencyKeyInUse => (
+                "A request with the same `idempotency-key` has not been answered yet.",
+                &[
+                    "A client ran out of patience and sent it again.",
+                    "The service ended while it was at it; the key is free again within 15 seconds.",
+                ],
+                "Send the same request again after `retry-after`.",
+            ),
+            Self::RateLimited => (
+                "The API key has made more requests than its limit at this replica allows. Nothing was done.",
+                &[
+                    "A loop without a pause, or retries without waiting.",
+                    "Mails are rewritten one by one where a batch would do.",
+                ],
+                "Wait as long as `retry-after` says; `ratelimit` tells in each answer how many requests remain. A batch counts as one request. The operator sets the limit (`KRAITER_RATE_LIMIT`).",
+            ),
         };
         Explanation {
             meaning,

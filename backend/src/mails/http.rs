@@ -11,6 +11,7 @@ use crate::api_keys::{Caller, Render};
 use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::http::{Body, Problem};
+use crate::idempotency::{self, Asked, Idempotency, IdempotencyHeader};
 use crate::rewriting::{self, PixelPosition};
 use crate::sends::Status;
 use crate::sends::http::SendRequest;
@@ -108,6 +109,7 @@ impl RewriteOptions {
     tag = "mail",
     security(("apiKey" = ["render"])),
     extensions(("x-error-codes" = json!(["invalid_email", "mail_too_complex", "unknown_contact", "contact_erased", "send_conflict"]))),
+    params(IdempotencyHeader),
     request_body = RewriteRequest,
     responses((status = 200, description = "The mail to send", body = RewriteAnswer<'static>))
 )]
@@ -115,10 +117,11 @@ impl RewriteOptions {
 pub(crate) async fn post_rewrite(
     backend: Data<Backend>,
     caller: Caller<Render>,
+    Idempotency(key): Idempotency,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let now = clock::now();
-    let request: RewriteRequest = body.json().await?;
+    let (request, bytes) = body.json_and_bytes::<RewriteRequest>().await?;
     let RewriteRequest {
         send_id,
         contact,
@@ -127,7 +130,7 @@ pub(crate) async fn post_rewrite(
         sent_at,
         ..
     } = request;
-    let new = SendRequest {
+    let mut new = SendRequest {
         send_id,
         contact,
         campaign,
@@ -145,8 +148,19 @@ pub(crate) async fn post_rewrite(
         ..
     } = request;
     let mail = ReadyMail::read(html, text, list_unsubscribe, &options, &base)?;
+    let asked = Asked {
+        tenant: caller.tenant,
+        operation: "POST /rewrite",
+        body: &bytes,
+    };
+    // A dry run creates nothing.
+    let key = key.filter(|_| !request.dry_run);
+    let claim = idempotency::claim_send(key.as_ref(), &backend.pool, &asked, &mut new.id).await?;
+    drop(bytes);
     let one = std::slice::from_ref(&new);
-    let mut addressees = address(&backend, caller.tenant, one, request.dry_run, now).await?;
+    let addressees = address(&backend, caller.tenant, one, request.dry_run, now).await;
+    idempotency::release(claim, &backend.pool).await;
+    let mut addressees = addressees?;
     let missing = || Problem::internal("a registration without an outcome");
     let addressee = addressees.pop().ok_or_else(missing)??;
     if mail.is_large() {

@@ -11,11 +11,12 @@ use crate::http::ErrorCode;
 pub(super) const EXAMPLES: &str = include_str!("examples.json");
 
 /// Whoever sends an API key may be told one of these.
-const OF_CALLERS: [ErrorCode; 4] = [
+const OF_CALLERS: [ErrorCode; 5] = [
     ErrorCode::MissingApiKey,
     ErrorCode::InvalidApiKey,
     ErrorCode::RevokedApiKey,
     ErrorCode::MissingScope,
+    ErrorCode::RateLimited,
 ];
 
 const OF_JSON_BODIES: [ErrorCode; 7] = [
@@ -26,6 +27,13 @@ const OF_JSON_BODIES: [ErrorCode; 7] = [
     ErrorCode::WrongType,
     ErrorCode::InvalidValue,
     ErrorCode::BodyTooLarge,
+];
+
+/// The one header that operations take as a parameter is the idempotency key.
+const OF_IDEMPOTENCY: [ErrorCode; 3] = [
+    ErrorCode::InvalidHeader,
+    ErrorCode::IdempotencyKeyReused,
+    ErrorCode::IdempotencyKeyInUse,
 ];
 
 const OF_ALL_THAT_ASK_THE_DATABASE: [ErrorCode; 2] =
@@ -132,6 +140,11 @@ fn codes(operation: &Map<String, Value>) -> Result<BTreeSet<&'static str>, Strin
     if parameters.any(|parameter| parameter.get("in").is_some_and(|place| place == "query")) {
         codes.push(ErrorCode::InvalidParameter);
     }
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    let mut parameters = parameters.into_iter().flatten();
+    if parameters.any(|parameter| parameter.get("in").is_some_and(|place| place == "header")) {
+        codes.extend(OF_IDEMPOTENCY);
+    }
     let own = operation.get("x-error-codes").and_then(Value::as_array);
     for code in own.into_iter().flatten() {
         codes.push(code.as_str().unwrap_or_default().parse()?);
@@ -220,7 +233,7 @@ fn headers(codes: &[ErrorCode]) -> Map<String, Value> {
             let header = json!({"description": "How to authenticate", "schema": schema});
             headers.insert("www-authenticate".to_owned(), header);
         }
-        Some(503) => {
+        Some(429 | 503) => {
             let schema = json!({"type": "integer", "minimum": 0, "examples": [1]});
             let header = json!({"description": "Seconds to wait", "schema": schema});
             headers.insert("retry-after".to_owned(), header);

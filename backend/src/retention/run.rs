@@ -10,6 +10,7 @@ use crate::audit::{self, Action, Actor, Entry};
 use crate::clock::Timestamp;
 use crate::database::{Client, DatabaseError, Partitions, Pool, connect};
 use crate::previews;
+use crate::idempotency;
 use crate::tenants::{self, Tenant};
 
 /// How long a command waits for another run to end.
@@ -130,6 +131,7 @@ impl Run<'_> {
             report.previews = previews::store::count_older(client, tenant.id, since).await?;
             return Ok(report);
         }
+        self.remove_idempotency_keys(client, tenant.id).await?;
         steps.doing(&format!("events of {}", report.name));
         loop {
             let batch = Instant::now();
@@ -162,6 +164,21 @@ impl Run<'_> {
             audit::store::write(client, &entry, self.now).await?;
         }
         Ok(report)
+    }
+
+    async fn remove_idempotency_keys(
+        &self,
+        client: &Client,
+        tenant: TenantId,
+    ) -> Result<(), DatabaseError> {
+        let oldest = self.now.minus(idempotency::KEPT);
+        loop {
+            let batch = Instant::now();
+            if idempotency::remove_old(client, tenant, oldest).await? == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(batch.elapsed()).await;
+        }
     }
 
     /// Drops what lies before every tenant's limit: much cheaper than row by row.

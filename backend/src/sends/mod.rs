@@ -4,6 +4,7 @@ pub(crate) mod http;
 pub(crate) mod registration;
 pub(crate) mod status_stream;
 pub(crate) mod store;
+mod view;
 
 use std::str::FromStr;
 
