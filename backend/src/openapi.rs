@@ -126,7 +126,9 @@ static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::op
 
 /// The document as people and generators read it.
 pub(crate) fn pretty() -> Result<String, complete::Incomplete> {
-    Ok(serde_json::to_string_pretty(&complete::complete(&DOCUMENT)?)?)
+    Ok(serde_json::to_string_pretty(&complete::complete(
+        &DOCUMENT,
+    )?)?)
 }
 
 /// The document as it is served; empty if it could not be completed, which a test rules out.
@@ -170,12 +172,11 @@ pub(crate) async fn no_route(request: HttpRequest) -> HttpResponse {
 
 fn allowed_methods(path: &str) -> Vec<&'static str> {
     let mut methods = Vec::new();
-    for (_, item) in DOCUMENT
-        .paths
-        .paths
-        .iter()
-        .filter(|(template, _)| matches(template, path))
-    {
+    let paths = &DOCUMENT.paths.paths;
+    // A path of its own goes before one that stands for many.
+    let own = paths.get(path).map(|item| vec![item]);
+    let fitting = paths.iter().filter(|(template, _)| matches(template, path));
+    for item in own.unwrap_or_else(|| fitting.map(|(_, item)| item).collect()) {
         let operations = [
             ("GET", &item.get),
             ("POST", &item.post),
@@ -270,6 +271,7 @@ mod tests {
     fn a_known_path_names_its_methods() {
         assert_eq!(allowed_methods("/sends/snd_1"), ["GET", "PATCH"]);
         assert_eq!(allowed_methods("/settings"), ["GET", "PATCH"]);
+        assert_eq!(allowed_methods("/contacts/search"), ["POST"]);
         assert_eq!(allowed_methods("/sends/a/b"), [""; 0]);
         assert_eq!(allowed_methods("/"), [""; 0]);
     }

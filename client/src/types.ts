@@ -12,10 +12,11 @@ type Body<T> = T extends Date ? Time : T extends object ? { [K in keyof T]: Body
 type Query<Name extends keyof operations> = NonNullable<operations[Name]["parameters"]["query"]>;
 type Times = "from" | "to" | "activeSince";
 type Several = "type" | "verdict";
+type OneOrSeveral<T> = NonNullable<T> extends readonly (infer Item)[] ? Item | readonly Item[] : T;
 /** Parameters of a URL as JavaScript has them: dates, and lists instead of commas. */
 type Asked<Name extends keyof operations> = Simplified<{
   [K in Exclude<keyof Query<Name>, "cursor">]?:
-    | (K extends Times ? Time : K extends Several ? Query<Name>[K] | readonly string[] : Query<Name>[K])
+    | (K extends Times ? Time : K extends Several ? OneOrSeveral<Query<Name>[K]> : Query<Name>[K])
     | undefined;
 }>;
 

@@ -7,8 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kraiter_wire::SendId;
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{Array, ArrayBuilder, ArrayItems, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, OneOfBuilder, Type};
 
 use super::store::{Place, Put, Scope};
 use super::{Block, Reason, SetBy, Target, store};
@@ -276,14 +275,15 @@ pub(crate) struct EdgePolicy {
 
 /// Tenant and text.
 fn pairs() -> Array {
-    let of = |kind| Schema::Object(ObjectBuilder::new().schema_type(kind).build());
+    let of = |kind| ObjectBuilder::new().schema_type(kind).build();
+    let either = OneOfBuilder::new()
+        .item(of(Type::Integer))
+        .item(of(Type::String));
     let pair = ArrayBuilder::new()
-        .prefix_items([of(Type::Integer), of(Type::String)])
-        .items(ArrayItems::False)
-        .build();
-    ArrayBuilder::new()
-        .items(RefOr::T(Schema::Array(pair)))
-        .build()
+        .items(either)
+        .min_items(Some(2))
+        .max_items(Some(2));
+    ArrayBuilder::new().items(pair).build()
 }
 
 /// What edges refuse to serve. They poll it with `if-none-match`.
