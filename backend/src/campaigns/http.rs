@@ -33,6 +33,7 @@ pub(crate) struct CampaignView {
     rates: RatesView,
     /// When a batch last had its mail kept, which `GET /campaigns/{name}/preview` shows; `null` if
     /// none did.
+    #[schema(required = true)]
     preview_kept_at: Option<Timestamp>,
 }
 

@@ -20,6 +20,7 @@ pub(crate) enum ErrorCode {
     InvalidValue,
     InvalidEmail,
     MailTooComplex,
+    RefusedUrl,
     IdempotencyKeyReused,
     UnsupportedMediaType,
     BodyTooLarge,
@@ -34,10 +35,14 @@ pub(crate) enum ErrorCode {
     UnknownContact,
     ContactErased,
     UnknownCampaign,
+    UnknownPreview,
     UnknownBlock,
+    UnknownWebhook,
     MethodNotAllowed,
     SendConflict,
     TooManyBlocks,
+    TooManyWebhooks,
+    TooManyStreams,
     IdempotencyKeyInUse,
     RateLimited,
     Saturated,
@@ -47,7 +52,7 @@ pub(crate) enum ErrorCode {
 }
 
 impl ErrorCode {
-    pub(crate) const ALL: [Self; 34] = [
+    pub(crate) const ALL: [Self; 39] = [
         Self::InvalidJson,
         Self::InvalidEncoding,
         Self::InvalidParameter,
@@ -58,6 +63,7 @@ impl ErrorCode {
         Self::InvalidValue,
         Self::InvalidEmail,
         Self::MailTooComplex,
+        Self::RefusedUrl,
         Self::IdempotencyKeyReused,
         Self::UnsupportedMediaType,
         Self::BodyTooLarge,
@@ -72,10 +78,14 @@ impl ErrorCode {
         Self::UnknownContact,
         Self::ContactErased,
         Self::UnknownCampaign,
+        Self::UnknownPreview,
         Self::UnknownBlock,
+        Self::UnknownWebhook,
         Self::MethodNotAllowed,
         Self::SendConflict,
         Self::TooManyBlocks,
+        Self::TooManyWebhooks,
+        Self::TooManyStreams,
         Self::IdempotencyKeyInUse,
         Self::RateLimited,
         Self::Saturated,
@@ -97,6 +107,7 @@ impl ErrorCode {
             Self::InvalidValue => "invalid_value",
             Self::InvalidEmail => "invalid_email",
             Self::MailTooComplex => "mail_too_complex",
+            Self::RefusedUrl => "refused_url",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::BodyTooLarge => "body_too_large",
@@ -111,10 +122,14 @@ impl ErrorCode {
             Self::UnknownContact => "unknown_contact",
             Self::ContactErased => "contact_erased",
             Self::UnknownCampaign => "unknown_campaign",
+            Self::UnknownPreview => "unknown_preview",
             Self::UnknownBlock => "unknown_block",
+            Self::UnknownWebhook => "unknown_webhook",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::SendConflict => "send_conflict",
             Self::TooManyBlocks => "too_many_blocks",
+            Self::TooManyWebhooks => "too_many_webhooks",
+            Self::TooManyStreams => "too_many_streams",
             Self::IdempotencyKeyInUse => "idempotency_key_in_use",
             Self::RateLimited => "rate_limited",
             Self::Saturated => "saturated",
@@ -139,13 +154,16 @@ impl ErrorCode {
             | Self::UnknownSend
             | Self::UnknownContact
             | Self::UnknownCampaign
-            | Self::UnknownBlock => StatusCode::NOT_FOUND,
+            | Self::UnknownBlock
+            | Self::UnknownPreview
+            | Self::UnknownWebhook => StatusCode::NOT_FOUND,
             Self::ContactErased => StatusCode::GONE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SendConflict | Self::TooManyBlocks | Self::IdempotencyKeyInUse => {
-                StatusCode::CONFLICT
-            }
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::SendConflict
+            | Self::TooManyBlocks
+            | Self::TooManyWebhooks
+            | Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
+            Self::RateLimited | Self::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::MissingField
@@ -154,6 +172,7 @@ impl ErrorCode {
             | Self::InvalidValue
             | Self::InvalidEmail
             | Self::MailTooComplex
+            | Self::RefusedUrl
             | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Saturated | Self::QueryTooSlow | Self::DatabaseUnavailable => {
@@ -175,6 +194,7 @@ impl ErrorCode {
             Self::InvalidValue => "A field has a value that is not allowed",
             Self::InvalidEmail => "Not an email address",
             Self::MailTooComplex => "The mail needs more memory than allowed",
+            Self::RefusedUrl => "Webhooks are not sent to this URL",
             Self::IdempotencyKeyReused => "The idempotency key belongs to another request",
             Self::UnsupportedMediaType => "The content type is not supported",
             Self::BodyTooLarge => "The body is too large",
@@ -189,10 +209,14 @@ impl ErrorCode {
             Self::UnknownContact => "There is no such contact",
             Self::ContactErased => "The contact was erased",
             Self::UnknownCampaign => "There is no such campaign",
+            Self::UnknownPreview => "No mail of the campaign is kept",
             Self::UnknownBlock => "There is no such block",
+            Self::UnknownWebhook => "There is no such webhook",
             Self::MethodNotAllowed => "The method is not allowed here",
             Self::SendConflict => "The send id belongs to another contact",
             Self::TooManyBlocks => "There are too many blocks",
+            Self::TooManyWebhooks => "There are too many webhooks",
+            Self::TooManyStreams => "Too many streams are open",
             Self::IdempotencyKeyInUse => "The same request is under way",
             Self::RateLimited => "The API key makes too many requests",
             Self::Saturated => "The backend is busy",

@@ -278,6 +278,40 @@ impl ErrorCode {
                 ],
                 "Wait as long as `retry-after` says; `ratelimit` tells in each answer how many requests remain. A batch counts as one request. The operator sets the limit (`KRAITER_RATE_LIMIT`).",
             ),
+            Self::RefusedUrl => (
+                "The URL leads, or may lead, to where webhooks are not sent: a private, loopback or link-local address, or a name that cannot be resolved.",
+                &[
+                    "The receiver stands in a private network.",
+                    "The name is misspelt, or not in the public DNS yet.",
+                ],
+                "Use a URL that the public internet reaches. The operator can allow networks; docs/webhooks.md says how.",
+            ),
+            Self::UnknownWebhook => (
+                "The tenant has no webhook of this id.",
+                &["It was deleted.", "The id belongs to another tenant."],
+                "List webhooks with `/webhooks`.",
+            ),
+            Self::TooManyWebhooks => (
+                "The tenant has as many webhooks as it may have.",
+                &["Webhooks are made by a program and never deleted."],
+                "Delete webhooks that are no longer needed, or let one receiver hand events on.",
+            ),
+            Self::UnknownPreview => (
+                "No mail of the campaign is kept to be looked at.",
+                &[
+                    "No batch of the campaign said `keepPreview`.",
+                    "The mail that was kept is older than the tenant keeps events.",
+                ],
+                "Send `keepPreview: true` in the first line of a batch.",
+            ),
+            Self::TooManyStreams => (
+                "As many streams are open as one replica serves a tenant.",
+                &[
+                    "Streams are opened and not closed.",
+                    "Every visitor of a page opens a stream of its own.",
+                ],
+                "Close streams that nobody reads, or read one and hand its events on. Try again after `retry-after`.",
+            ),
         };
         Explanation {
             meaning,

@@ -29,7 +29,7 @@ const OF_JSON_BODIES: [ErrorCode; 7] = [
     ErrorCode::BodyTooLarge,
 ];
 
-/// The one header that operations take as a parameter is the idempotency key.
+/// Of operations that take an idempotency key.
 const OF_IDEMPOTENCY: [ErrorCode; 3] = [
     ErrorCode::InvalidHeader,
     ErrorCode::IdempotencyKeyReused,
@@ -61,6 +61,7 @@ pub(super) fn complete(document: &utoipa::openapi::OpenApi) -> Result<Value, Inc
         operation.entry("security").or_insert_with(|| json!([]));
         summarise(operation);
         describe_answers(operation);
+        unwrap_optional_body(operation);
         add_problems(operation, &id)?;
         if let Some(examples) = examples.get(&id) {
             add_examples(operation, examples);
@@ -106,6 +107,21 @@ fn describe_answers(operation: &mut Map<String, Value>) {
     }
 }
 
+/// A body that may be left out is not one that may be `null`.
+fn unwrap_optional_body(operation: &mut Map<String, Value>) {
+    let body = operation.get_mut("requestBody");
+    let schema = body.and_then(|body| body.pointer_mut("/content/application~1json/schema"));
+    let Some(schema) = schema else { return };
+    let choices = schema.get("oneOf").and_then(Value::as_array);
+    let named = choices
+        .into_iter()
+        .flatten()
+        .find(|it| it.get("$ref").is_some());
+    if let Some(named) = named.cloned() {
+        *schema = named;
+    }
+}
+
 fn scheme(operation: &Map<String, Value>) -> Option<(&String, &Value)> {
     let first = operation.get("security")?.as_array()?.first()?;
     first.as_object()?.iter().next()
@@ -142,7 +158,11 @@ fn codes(operation: &Map<String, Value>) -> Result<BTreeSet<&'static str>, Strin
     }
     let parameters = operation.get("parameters").and_then(Value::as_array);
     let mut parameters = parameters.into_iter().flatten();
-    if parameters.any(|parameter| parameter.get("in").is_some_and(|place| place == "header")) {
+    if parameters.any(|parameter| {
+        parameter
+            .get("name")
+            .is_some_and(|name| name == "Idempotency-Key")
+    }) {
         codes.extend(OF_IDEMPOTENCY);
     }
     let own = operation.get("x-error-codes").and_then(Value::as_array);

@@ -9,7 +9,6 @@ use crate::api_keys::{Caller, Read};
 use crate::backend::Backend;
 use crate::clock::Timestamp;
 use crate::database::connect;
-use crate::http::problem::ProblemResponses;
 use crate::http::{ErrorCode, Problem};
 use crate::sends::Campaign;
 
@@ -68,12 +67,13 @@ impl PreviewView {
 /// The mail that a campaign's newest `/rewrite/batch` with `keepPreview` had, and how often each of its
 /// links was clicked. What single recipients got of their own is never kept.
 #[utoipa::path(
+    operation_id = "getCampaignPreview",
     tag = "statistics",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["unknown_preview", "query_too_slow"]))),
     params(("name" = String, Path, description = "The campaign's name", example = "spring-sale")),
     responses(
-        (status = 200, body = PreviewView),
-        ProblemResponses,
+        (status = 200, body = PreviewView)
     )
 )]
 #[get("/campaigns/{name}/preview")]

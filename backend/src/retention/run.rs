@@ -9,8 +9,8 @@ use super::{Report, RetentionError, TenantReport, kept_since, store};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::clock::Timestamp;
 use crate::database::{Client, DatabaseError, Partitions, Pool, connect};
-use crate::previews;
 use crate::idempotency;
+use crate::previews;
 use crate::tenants::{self, Tenant};
 
 /// How long a command waits for another run to end.

@@ -18,7 +18,6 @@ use crate::audit::{self, Action, Entry};
 use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
-use crate::http::problem::ProblemResponses;
 use crate::http::{Body, ErrorCode, Limit, Page, Problem, Query, page};
 use crate::{erasure, random};
 pub(crate) use deliveries::*;
@@ -70,10 +69,11 @@ async fn check_url(backend: &Backend, url: &super::EndpointUrl) -> Result<(), Pr
 
 /// The tenant's webhooks, oldest first.
 #[utoipa::path(
+    operation_id = "listWebhooks",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
     params(WebhooksQuery),
-    responses((status = 200, body = Page<WebhookView>), ProblemResponses)
+    responses((status = 200, body = Page<WebhookView>))
 )]
 #[get("/webhooks")]
 pub(crate) async fn get_webhooks(
@@ -93,10 +93,12 @@ pub(crate) async fn get_webhooks(
 /// A new webhook. Its secret is shown in this answer and never again. Events that are stored after the
 /// answer are sent.
 #[utoipa::path(
+    operation_id = "createWebhook",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["refused_url", "too_many_webhooks"]))),
     request_body = WebhookRequest,
-    responses((status = 201, body = NewWebhookView), ProblemResponses)
+    responses((status = 201, body = NewWebhookView))
 )]
 #[post("/webhooks")]
 pub(crate) async fn post_webhook(
@@ -159,10 +161,12 @@ async fn write_down(
 
 /// One webhook, and how it fares.
 #[utoipa::path(
+    operation_id = "getWebhook",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_webhook"]))),
     params(("id" = String, Path, description = "The webhook's id", example = "whk_AZmzxNXmf4ChssPU5fYHGA")),
-    responses((status = 200, body = WebhookView), ProblemResponses)
+    responses((status = 200, body = WebhookView))
 )]
 #[get("/webhooks/{id}")]
 pub(crate) async fn get_webhook(
@@ -178,11 +182,13 @@ pub(crate) async fn get_webhook(
 
 /// Changes a webhook. What is pending goes to the new URL.
 #[utoipa::path(
+    operation_id = "updateWebhook",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_webhook", "refused_url"]))),
     params(("id" = String, Path, description = "The webhook's id", example = "whk_AZmzxNXmf4ChssPU5fYHGA")),
     request_body = WebhookChange,
-    responses((status = 200, body = WebhookView), ProblemResponses)
+    responses((status = 200, body = WebhookView))
 )]
 #[patch("/webhooks/{id}")]
 pub(crate) async fn patch_webhook(
@@ -219,10 +225,12 @@ pub(crate) async fn patch_webhook(
 
 /// Deletes a webhook with its deliveries, also those that are pending.
 #[utoipa::path(
+    operation_id = "deleteWebhook",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_webhook"]))),
     params(("id" = String, Path, description = "The webhook's id", example = "whk_AZmzxNXmf4ChssPU5fYHGA")),
-    responses((status = 204), ProblemResponses)
+    responses((status = 204))
 )]
 #[delete("/webhooks/{id}")]
 pub(crate) async fn delete_webhook(
@@ -243,11 +251,13 @@ pub(crate) async fn delete_webhook(
 /// A new secret, shown in this answer and never again. The old one signs beside it for as long as is
 /// asked, so that receivers can change over.
 #[utoipa::path(
+    operation_id = "rotateWebhookSecret",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_webhook"]))),
     params(("id" = String, Path, description = "The webhook's id", example = "whk_AZmzxNXmf4ChssPU5fYHGA")),
-    request_body = RotationRequest,
-    responses((status = 200, body = RotationView), ProblemResponses)
+    request_body = Option<RotationRequest>,
+    responses((status = 200, body = RotationView))
 )]
 #[post("/webhooks/{id}/secret")]
 pub(crate) async fn post_webhook_secret(
@@ -281,10 +291,12 @@ pub(crate) async fn post_webhook_secret(
 /// Sends nothing to this webhook until it is resumed. What it wants is kept for it, as long as deliveries
 /// are.
 #[utoipa::path(
+    operation_id = "pauseWebhook",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_webhook", "invalid_json", "wrong_type", "unknown_field", "body_too_large", "invalid_encoding"]))),
     params(("id" = String, Path, description = "The webhook's id", example = "whk_AZmzxNXmf4ChssPU5fYHGA")),
-    responses((status = 200, body = WebhookView), ProblemResponses)
+    responses((status = 200, body = WebhookView))
 )]
 #[post("/webhooks/{id}/pause")]
 pub(crate) async fn post_webhook_pause(
@@ -315,10 +327,12 @@ pub(crate) async fn post_webhook_pause(
 
 /// Sends again: what is pending goes at once, with all attempts before it, whoever has paused it.
 #[utoipa::path(
+    operation_id = "resumeWebhook",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_webhook", "invalid_json", "wrong_type", "unknown_field", "body_too_large", "invalid_encoding"]))),
     params(("id" = String, Path, description = "The webhook's id", example = "whk_AZmzxNXmf4ChssPU5fYHGA")),
-    responses((status = 200, body = WebhookView), ProblemResponses)
+    responses((status = 200, body = WebhookView))
 )]
 #[post("/webhooks/{id}/resume")]
 pub(crate) async fn post_webhook_resume(

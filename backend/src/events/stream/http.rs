@@ -22,10 +22,10 @@ use crate::clock;
 use crate::contacts;
 use crate::database::{DatabaseError, connect};
 use crate::events::http::Selection;
-use crate::events::{EventFilter, store, time_of};
-use crate::http::problem::ProblemResponses;
+use crate::events::{EventFilter, EventType, store, time_of};
 use crate::http::query::invalid_parameter;
 use crate::http::{ErrorCode, Problem, Query};
+use crate::verdicts::Verdict;
 
 /// Says that the stream is alive, and finds out that its reader is not; what the key may is asked anew.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -43,11 +43,11 @@ const ALIVE: &[u8] = b": alive\n\n";
 pub(crate) struct StreamQuery {
     /// One event type, or several with commas between them.
     #[serde(rename = "type")]
-    #[param(example = "email.opened,email.clicked")]
+    #[param(value_type = Option<Vec<EventType>>, style = Form, explode = false, example = json!(["email.opened", "email.clicked"]))]
     kind: Option<String>,
     /// Only opens and clicks with one of these verdicts: `human`, `machine`, `suspect`, with commas
     /// between them.
-    #[param(example = "human,suspect")]
+    #[param(value_type = Option<Vec<Verdict>>, style = Form, explode = false, example = json!(["human", "suspect"]))]
     verdict: Option<String>,
     send_id: Option<String>,
     /// Address or id of a contact that is known.
@@ -70,23 +70,16 @@ pub(crate) struct StreamQuery {
 /// on, so some may come twice: their ids tell. No more than the newest 1000 are; `skipped` with the
 /// reason `away` says that there were others. What arrived late meanwhile is not counted.
 #[utoipa::path(
+    operation_id = "streamEvents",
     tag = "events",
     security(("apiKey" = ["read"])),
+    extensions(("x-error-codes" = json!(["unknown_contact", "invalid_email", "too_many_streams", "saturated", "query_too_slow"]))),
     params(
         StreamQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The last event that was received"),
     ),
     responses(
-        (
-            status = 200,
-            content_type = "text/event-stream",
-            body = String,
-            example = "id: 0199b3b1-7b3c-7000-8000-000000000001\n\
-                       data: {\"id\":\"0199b3b1-7b3c-7000-8000-000000000001\",\"type\":\"email.opened\",…}\n\n\
-                       event: skipped\n\
-                       data: {\"reason\":\"late\",\"count\":12,\"from\":\"2026-11-27T09:00:00.000Z\"}\n\n"
-        ),
-        ProblemResponses,
+        (status = 200, content_type = "text/event-stream", body = String, description = "Server-sent events"),
     )
 )]
 #[get("/events/stream")]

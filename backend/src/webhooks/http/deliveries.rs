@@ -14,7 +14,6 @@ use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
 use crate::events::time_of;
-use crate::http::problem::ProblemResponses;
 use crate::http::query::parameter;
 use crate::http::{Body, ErrorCode, Limit, Page, Problem, Query, page};
 use crate::random;
@@ -36,14 +35,19 @@ pub(crate) struct DeliveryView {
     events: i32,
     attempts: i32,
     /// Of those that are pending; while an attempt is under way, when it would be made again.
+    #[schema(required = true)]
     next_attempt_at: Option<Timestamp>,
+    #[schema(required = true)]
     last_attempt_at: Option<Timestamp>,
     /// How long the receiver took.
+    #[schema(required = true)]
     last_duration_millis: Option<i32>,
     /// The last HTTP status of the receiver.
+    #[schema(required = true)]
     last_status: Option<i16>,
-    #[schema(example = "the receiver answered 500")]
+    #[schema(required = true, example = "the receiver answered 500")]
     last_error: Option<String>,
+    #[schema(required = true)]
     delivered_at: Option<Timestamp>,
 }
 
@@ -71,10 +75,10 @@ impl From<Delivery> for DeliveryView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct DeliveriesQuery {
     /// Only `pending`, `delivered` or `dead` ones.
-    #[param(example = "dead")]
+    #[param(value_type = Option<DeliveryStatus>, example = "dead")]
     status: Option<String>,
     /// Items on a page, 1 to 1000; 100 if not given.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
@@ -82,13 +86,15 @@ pub(crate) struct DeliveriesQuery {
 
 /// The webhook's deliveries, newest first.
 #[utoipa::path(
+    operation_id = "listWebhookDeliveries",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_webhook"]))),
     params(
         ("id" = String, Path, description = "The webhook's id", example = "whk_AZmzxNXmf4ChssPU5fYHGA"),
         DeliveriesQuery,
     ),
-    responses((status = 200, body = Page<DeliveryView>), ProblemResponses)
+    responses((status = 200, body = Page<DeliveryView>))
 )]
 #[get("/webhooks/{id}/deliveries")]
 pub(crate) async fn get_webhook_deliveries(
@@ -131,11 +137,13 @@ pub(crate) struct ReplayView {
 
 /// Sends dead deliveries again, with all attempts before them. Others are left as they are.
 #[utoipa::path(
+    operation_id = "replayWebhookDeliveries",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_webhook"]))),
     params(("id" = String, Path, description = "The webhook's id", example = "whk_AZmzxNXmf4ChssPU5fYHGA")),
-    request_body = ReplayRequest,
-    responses((status = 200, body = ReplayView), ProblemResponses)
+    request_body = Option<ReplayRequest>,
+    responses((status = 200, body = ReplayView))
 )]
 #[post("/webhooks/{id}/replay")]
 pub(crate) async fn post_webhook_replay(
@@ -184,9 +192,10 @@ fn ids(texts: Vec<String>) -> Result<Vec<Uuid>, Problem> {
 pub(crate) struct PingView {
     accepted: bool,
     /// The HTTP status, if there was an answer.
+    #[schema(required = true)]
     status: Option<u16>,
     /// Why it was not accepted.
-    #[schema(example = "no answer within 15 s")]
+    #[schema(required = true, example = "no answer within 15 s")]
     error: Option<String>,
     duration_millis: u64,
 }
@@ -194,10 +203,12 @@ pub(crate) struct PingView {
 /// Sends a request of type `ping` without events, signed like any other, and says what came of it. Also
 /// while the webhook is paused. It is not in the log and not tried again.
 #[utoipa::path(
+    operation_id = "pingWebhook",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
+    extensions(("x-error-codes" = json!(["unknown_webhook", "saturated", "invalid_json", "wrong_type", "unknown_field", "body_too_large", "invalid_encoding"]))),
     params(("id" = String, Path, description = "The webhook's id", example = "whk_AZmzxNXmf4ChssPU5fYHGA")),
-    responses((status = 200, body = PingView), ProblemResponses)
+    responses((status = 200, body = PingView))
 )]
 #[post("/webhooks/{id}/ping")]
 pub(crate) async fn post_webhook_ping(

@@ -25,26 +25,34 @@ pub(crate) struct WebhookView {
     id: String,
     #[schema(example = "https://hooks.example.com/kraiter")]
     url: String,
+    #[schema(required = true)]
     description: Option<String>,
     /// Event types that are sent; `null`: all.
+    #[schema(required = true)]
     types: Option<Vec<EventType>>,
     /// Verdicts of opens and clicks that are sent; `null`: all. Events of other types have none and are
     /// sent regardless.
-    #[schema(value_type = Option<Vec<String>>, example = json!(["human", "suspect"]))]
+    #[schema(required = true, value_type = Option<Vec<Verdict>>, example = json!(["human", "suspect"]))]
     verdicts: Option<Vec<&'static str>>,
     /// Events in one request at most.
     batch_size: u16,
     created_at: Timestamp,
     /// `null` unless it is paused.
+    #[schema(required = true)]
     paused: Option<PauseView>,
     /// Attempts that failed since one was accepted.
     failures: i32,
+    #[schema(required = true)]
     failing_since: Option<Timestamp>,
     /// To within a few seconds.
+    #[schema(required = true)]
     last_accepted_at: Option<Timestamp>,
+    #[schema(required = true)]
     last_failed_at: Option<Timestamp>,
+    #[schema(required = true)]
     last_error: Option<String>,
     /// Until then the secret before signs as well.
+    #[schema(required = true)]
     previous_secret_until: Option<Timestamp>,
 }
 
@@ -55,7 +63,7 @@ pub(crate) struct PauseView {
     at: Timestamp,
     by: PausedBy,
     /// Of the service.
-    #[schema(example = "the receiver answered 410 Gone")]
+    #[schema(required = true, example = "the receiver answered 410 Gone")]
     reason: Option<String>,
 }
 
@@ -102,7 +110,7 @@ pub(crate) struct NewWebhookView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct WebhooksQuery {
     /// Items on a page, 1 to 1000; 100 if not given.
-    #[param(value_type = Option<u32>)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
     pub(super) limit: Option<String>,
     /// `nextCursor` of the page before.
     pub(super) cursor: Option<String>,
@@ -117,10 +125,13 @@ pub(crate) struct WebhookRequest {
     /// Begins with https://, without user name, password and fragment, and leads to the public internet.
     url: String,
     /// For people: up to 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
     description: Option<String>,
     /// Event types to send; all if not given.
+    #[schema(value_type = Option<Vec<EventType>>)]
     types: Option<Vec<String>>,
     /// Verdicts of opens and clicks to send; all if not given.
+    #[schema(value_type = Option<Vec<Verdict>>)]
     verdicts: Option<Vec<String>>,
     /// Events in one request at most, 1 to 500; 100 if not given.
     #[schema(minimum = 1, maximum = 500)]
@@ -216,11 +227,11 @@ pub(crate) struct WebhookChange {
     description: Option<Option<String>>,
     /// `null`: all.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<EventType>>)]
     types: Option<Option<Vec<String>>>,
     /// `null`: all.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<Verdict>>)]
     verdicts: Option<Option<Vec<String>>>,
     #[schema(minimum = 1, maximum = 500)]
     batch_size: Option<i64>,
@@ -317,5 +328,6 @@ pub(crate) struct RotationView {
     /// It is not shown again.
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwzVkKbGl1yXE=")]
     pub(super) secret: String,
+    #[schema(required = true)]
     pub(super) previous_secret_until: Option<Timestamp>,
 }
