@@ -160,10 +160,24 @@ pub(crate) async fn claim_send(
     asked: &Asked<'_>,
     id: &mut SendId<'static>,
 ) -> Result<Option<Claim>, Problem> {
-    let Some(key) = key else { return Ok(None) };
-    let claim = key.claim(pool, asked, id.as_str()).await?;
-    *id = SendId::parse(claim.resource_id.clone()).map_err(Problem::internal)?;
-    Ok(Some(claim))
+    let claim = claim(key, pool, asked, id.as_str()).await?;
+    if let Some(claim) = &claim {
+        *id = SendId::parse(claim.resource_id.clone()).map_err(Problem::internal)?;
+    }
+    Ok(claim)
+}
+
+/// Claims a request, if it came with a key.
+pub(crate) async fn claim(
+    key: Option<&IdempotencyKey>,
+    pool: &Pool,
+    asked: &Asked<'_>,
+    new_id: &str,
+) -> Result<Option<Claim>, Problem> {
+    match key {
+        Some(key) => key.claim(pool, asked, new_id).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Ends a claim, if there is one.

@@ -19,6 +19,7 @@ use crate::backend::Backend;
 use crate::clock::{self, Timestamp};
 use crate::database::connect;
 use crate::http::{Body, ErrorCode, Limit, Page, Problem, Query, page};
+use crate::idempotency::{self, Asked, Idempotency, IdempotencyHeader};
 use crate::{erasure, random};
 pub(crate) use deliveries::*;
 pub(crate) use view::*;
@@ -91,12 +92,14 @@ pub(crate) async fn get_webhooks(
 }
 
 /// A new webhook. Its secret is shown in this answer and never again. Events that are stored after the
-/// answer are sent.
+/// answer are sent. With an `Idempotency-Key`, the same request again is answered with the same webhook
+/// and the secret that it has then.
 #[utoipa::path(
     operation_id = "createWebhook",
     tag = "webhooks",
     security(("apiKey" = ["admin"])),
     extensions(("x-error-codes" = json!(["refused_url", "too_many_webhooks"]))),
+    params(IdempotencyHeader),
     request_body = WebhookRequest,
     responses((status = 201, body = NewWebhookView))
 )]
@@ -104,14 +107,46 @@ pub(crate) async fn get_webhooks(
 pub(crate) async fn post_webhook(
     backend: Data<Backend>,
     caller: Caller<Admin>,
+    Idempotency(key): Idempotency,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let request: WebhookRequest = body.json().await?;
+    let (request, bytes) = body.json_and_bytes::<WebhookRequest>().await?;
     let now = clock::now();
     let wanted = request.parse()?;
     check_url(&backend, &wanted.url).await?;
+    let asked = Asked {
+        tenant: caller.tenant,
+        operation: "POST /webhooks",
+        body: &bytes,
+    };
+    let mut id = EndpointId(random::uuid_v7(now));
+    let claim = idempotency::claim(key.as_ref(), &backend.pool, &asked, &id.to_string()).await?;
+    if let Some(claim) = &claim {
+        id = parse_id(&claim.resource_id)?;
+    }
+    let made = make(&backend, &caller, id, wanted, now).await;
+    idempotency::release(claim, &backend.pool).await;
+    let endpoint = made?;
+    let secret = endpoint.secrets.current.expose();
+    Ok(HttpResponse::Created()
+        .insert_header((LOCATION, format!("/webhooks/{}", endpoint.id)))
+        .insert_header(("cache-control", "no-store"))
+        .json(NewWebhookView {
+            webhook: endpoint.into(),
+            secret,
+        }))
+}
+
+/// Makes a webhook, unless one of that id is there already.
+async fn make(
+    backend: &Backend,
+    caller: &Caller<Admin>,
+    id: EndpointId,
+    wanted: Wanted,
+    now: Timestamp,
+) -> Result<Endpoint, Problem> {
     let endpoint = Endpoint {
-        id: EndpointId(random::uuid_v7(now)),
+        id,
         url: wanted.url,
         description: wanted.description,
         filter: wanted.filter,
@@ -129,6 +164,9 @@ pub(crate) async fn post_webhook(
     // Who stores events asks first whether their tenant has webhooks. With writers kept out until this is
     // committed, none goes by an older answer once ours is given.
     erasure::store::keep_writers_out(&tx).await?;
+    if let Some(made_before) = endpoints::find(&tx, caller.tenant, id).await? {
+        return Ok(made_before);
+    }
     if endpoints::count(&tx, caller.tenant).await? >= MAX_ENDPOINTS {
         return Err(Problem::new(
             ErrorCode::TooManyWebhooks,
@@ -136,16 +174,9 @@ pub(crate) async fn post_webhook(
         ));
     }
     endpoints::insert(&tx, caller.tenant, &endpoint).await?;
-    write_down(&tx, &caller, Action::WebhookCreated, endpoint.id, now).await?;
+    write_down(&tx, caller, Action::WebhookCreated, id, now).await?;
     tx.commit().await?;
-    let secret = endpoint.secrets.current.expose();
-    Ok(HttpResponse::Created()
-        .insert_header((LOCATION, format!("/webhooks/{}", endpoint.id)))
-        .insert_header(("cache-control", "no-store"))
-        .json(NewWebhookView {
-            webhook: endpoint.into(),
-            secret,
-        }))
+    Ok(endpoint)
 }
 
 async fn write_down(

@@ -102,6 +102,18 @@ fn a_request_that_failed_can_be_sent_again_with_its_key() {
 }
 
 #[test]
+fn a_webhook_that_is_made_twice_with_one_key_is_one() {
+    let service = Service::start("key-webhook");
+    let api = service.tenant("shop");
+    let hook = json!({"url": "https://1.1.1.1/hook", "types": ["email.complained"]});
+    let first = post(&api, "/webhooks", "k", &hook);
+    assert_eq!(first.status, 201, "{}", first.text());
+    assert_eq!(post(&api, "/webhooks", "k", &hook).json(), first.json());
+    let listed = api.read("/webhooks").unwrap();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn requests_with_one_key_at_once_make_one_send() {
     let service = Service::start("key-race");
     let api = service.tenant("shop");
