@@ -105,6 +105,10 @@ def each_line_conforms(context, response, case):
     document = case.operation.schema.raw_schema
     schema = {"$ref": f"#/components/schemas/{answer}", "components": document["components"]}
     validator = jsonschema_rs.validator_for(schema)
-    for text in response.content.decode().splitlines():
-        validator.validate(json.loads(text))
+    # Not `splitlines`: it also splits at what may stand inside a JSON text.
+    for text in filter(None, response.content.decode().split("\n")):
+        try:
+            validator.validate(json.loads(text))
+        except (ValueError, jsonschema_rs.ValidationError) as error:
+            raise AssertionError(f"{text[:300]} is no {answer}: {error}") from error
     return None
