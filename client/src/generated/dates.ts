@@ -7,6 +7,12 @@ export const schemas: { readonly [name: string]: Dates } = {
   "AuditEntry": {
     "timestamp": "Timestamp"
   },
+  "BatchHead": {
+    "sentAt": "Timestamp"
+  },
+  "BatchRecipient": {
+    "sentAt": "Timestamp"
+  },
   "Block": {
     "createdAt": "Timestamp"
   },
@@ -169,6 +175,9 @@ export const schemas: { readonly [name: string]: Dates } = {
   "StatusChange": {
     "timestamp": "Timestamp"
   },
+  "StatusReport": {
+    "timestamp": "Timestamp"
+  },
   "Timestamp": true,
   "Webhook": {
     "createdAt": "Timestamp",
@@ -200,21 +209,23 @@ export const schemas: { readonly [name: string]: Dates } = {
 
 export const answers = {
   "GET /audit": "Page_AuditEntry",
+  "DELETE /blocks": null,
   "GET /blocks": "Page_Block",
   "PUT /blocks": "Block",
-  "DELETE /blocks": null,
   "GET /campaigns": "Page_Campaign",
   "GET /campaigns/{name}": "Campaign",
   "GET /campaigns/{name}/preview": "Preview",
   "POST /contacts/search": "Page_Contact",
-  "GET /contacts/{emailOrId}": "Contact",
   "DELETE /contacts/{emailOrId}": "Erasure",
-  "PUT /contacts/{emailOrId}/consent": "Contact",
+  "GET /contacts/{emailOrId}": "Contact",
   "DELETE /contacts/{emailOrId}/consent": "Contact",
+  "PUT /contacts/{emailOrId}/consent": "Contact",
   "GET /contacts/{emailOrId}/events": "Page_Event",
   "GET /contacts/{emailOrId}/export": "ContactExport",
   "POST /contacts/{emailOrId}/match": null,
   "GET /edge/policy": null,
+  "GET /errors": null,
+  "GET /errors/{code}": null,
   "GET /events": "Page_Event",
   "GET /events/stream": null,
   "GET /healthz": null,
@@ -235,8 +246,8 @@ export const answers = {
   "GET /stats/links": null,
   "GET /webhooks": "Page_Webhook",
   "POST /webhooks": "NewWebhook",
-  "GET /webhooks/{id}": "Webhook",
   "DELETE /webhooks/{id}": null,
+  "GET /webhooks/{id}": "Webhook",
   "PATCH /webhooks/{id}": "Webhook",
   "GET /webhooks/{id}/deliveries": "Page_WebhookDelivery",
   "POST /webhooks/{id}/pause": "Webhook",

@@ -8,8 +8,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The tenant's audit log, newest first. Holds no personal data. */
-        get: operations["get_audit"];
+        /**
+         * The tenant's audit log, newest first
+         * @description The tenant's audit log, newest first. Holds no personal data.
+         *
+         *     Needs the scope `admin`.
+         */
+        get: operations["listAuditEntries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -25,16 +30,29 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The tenant's blocked hosts and sends, by kind and value. */
-        get: operations["get_blocks"];
         /**
-         * Blocks a send or a destination host of the tenant's mails. Edges know within a minute. Blocking
-         *     what is blocked changes nothing but the reason. 201 if the block is new.
+         * The tenant's blocked hosts and sends, by kind and value
+         * @description The tenant's blocked hosts and sends, by kind and value.
+         *
+         *     Needs the scope `admin`.
          */
-        put: operations["put_block"];
+        get: operations["listBlocks"];
+        /**
+         * Blocks a send or a destination host of the tenant's mails
+         * @description Blocks a send or a destination host of the tenant's mails. Edges know within a minute. Blocking
+         *     what is blocked changes nothing but the reason. 201 if the block is new.
+         *
+         *     Needs the scope `admin`.
+         */
+        put: operations["putBlock"];
         post?: never;
-        /** Lifts a block that the tenant has set. */
-        delete: operations["delete_block"];
+        /**
+         * Lifts a block that the tenant has set
+         * @description Lifts a block that the tenant has set.
+         *
+         *     Needs the scope `admin`.
+         */
+        delete: operations["deleteBlock"];
         options?: never;
         head?: never;
         patch?: never;
@@ -48,10 +66,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Campaigns with their totals, by name. A campaign is known once something happened to one of its
+         * Campaigns with their totals, by name
+         * @description Campaigns with their totals, by name. A campaign is known once something happened to one of its
          *     sends; sends without a campaign are in `GET /stats` only.
+         *
+         *     Needs the scope `read`.
          */
-        get: operations["get_campaigns"];
+        get: operations["listCampaigns"];
         put?: never;
         post?: never;
         delete?: never;
@@ -67,8 +88,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A campaign with its totals. */
-        get: operations["get_campaign"];
+        /**
+         * A campaign with its totals
+         * @description A campaign with its totals.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["getCampaign"];
         put?: never;
         post?: never;
         delete?: never;
@@ -85,10 +111,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The mail that a campaign's newest `/rewrite/batch` with `keepPreview` had, and how often each of its
+         * The mail that a campaign's newest `/rewrite/batch` with `keepPreview` had, and how often each of its links was clicked
+         * @description The mail that a campaign's newest `/rewrite/batch` with `keepPreview` had, and how often each of its
          *     links was clicked. What single recipients got of their own is never kept.
+         *
+         *     Needs the scope `read`.
          */
-        get: operations["get_preview"];
+        get: operations["getCampaignPreview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -104,18 +133,26 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A contact with its counters, by address or id. */
-        get: operations["get_contact"];
+        /**
+         * A contact with its counters, by address or id
+         * @description A contact with its counters, by address or id.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["getContact"];
         put?: never;
         post?: never;
         /**
-         * Erases a contact: the contact, its sends and its events. Totals of campaigns stay, they name
+         * Erases a contact: the contact, its sends and its events
+         * @description Erases a contact: the contact, its sends and its events. Totals of campaigns stay, they name
          *     nobody. Events that still come for it, and journals replayed, are refused as `erased`; its id
          *     cannot be used again (`contact_erased`). A mail to the same address makes a new contact, which
          *     knows nothing of the old one, a withdrawn consent or an unsubscribe included. Erasing by the
          *     same id again answers with zeros.
+         *
+         *     Needs the scope `admin`.
          */
-        delete: operations["delete_contact"];
+        delete: operations["eraseContact"];
         options?: never;
         head?: never;
         patch?: never;
@@ -130,18 +167,24 @@ export interface paths {
         };
         get?: never;
         /**
-         * Notes that a contact agrees to tracking. Takes no body, or an empty object. An address that is
+         * Notes that a contact agrees to tracking
+         * @description Notes that a contact agrees to tracking. Takes no body, or an empty object. An address that is
          *     not known yet becomes a contact.
+         *
+         *     Needs the scope `admin`.
          */
-        put: operations["put_consent"];
+        put: operations["giveConsent"];
         post?: never;
         /**
-         * Notes that a contact withdraws its consent: further mail is returned untracked, and opens and
+         * Notes that a contact withdraws its consent: further mail is returned untracked, and opens and clicks, also of mail already sent, are no longer recorded
+         * @description Notes that a contact withdraws its consent: further mail is returned untracked, and opens and
          *     clicks, also of mail already sent, are no longer recorded. What was counted before stays.
          *     Unsubscribing works all the same. An address that is not known yet becomes a contact, so that
          *     its first mail is untracked.
+         *
+         *     Needs the scope `admin`.
          */
-        delete: operations["delete_consent"];
+        delete: operations["withdrawConsent"];
         options?: never;
         head?: never;
         patch?: never;
@@ -154,8 +197,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A contact's events, newest first. */
-        get: operations["get_contact_events"];
+        /**
+         * A contact's events, newest first
+         * @description A contact's events, newest first.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["listContactEvents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -172,11 +220,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Everything that is kept about a contact, as one document: the contact, its sends and its events.
+         * Everything that is kept about a contact, as one document: the contact, its sends and its events
+         * @description Everything that is kept about a contact, as one document: the contact, its sends and its events.
          *     It is streamed, so a document that does not end with `}` was cut off. The audit log notes that it
          *     was made.
+         *
+         *     Needs the scope `admin`.
          */
-        get: operations["get_export"];
+        get: operations["exportContact"];
         put?: never;
         post?: never;
         delete?: never;
@@ -194,8 +245,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Whether a contact meets all conditions now. */
-        post: operations["post_match"];
+        /**
+         * Whether a contact meets all conditions now
+         * @description Whether a contact meets all conditions now.
+         *
+         *     Needs the scope `read`.
+         */
+        post: operations["matchContact"];
         delete?: never;
         options?: never;
         head?: never;
@@ -212,14 +268,17 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Contacts that meet all conditions, in the order of their ids. A page says what is so when it is
+         * Contacts that meet all conditions, in the order of their ids
+         * @description Contacts that meet all conditions, in the order of their ids. A page says what is so when it is
          *     read: counts that move meanwhile neither repeat a contact on a later page nor hide one that
          *     meets the conditions throughout. One request looks at 250000 contacts at most, so a page may
          *     have fewer items than `limit`, or none, and a `nextCursor` all the same: only a `nextCursor` of
          *     `null` says that there are no more. A search that the database cannot answer in time is
          *     answered 503 `query_too_slow`.
+         *
+         *     Needs the scope `read`.
          */
-        post: operations["post_search"];
+        post: operations["searchContacts"];
         delete?: never;
         options?: never;
         head?: never;
@@ -233,8 +292,51 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What edges refuse to serve. They poll it with `if-none-match`. */
-        get: operations["get_edge_policy"];
+        /**
+         * What edges refuse to serve
+         * @description What edges refuse to serve. They poll it with `if-none-match`.
+         */
+        get: operations["getEdgePolicy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All error codes
+         * @description All error codes.
+         */
+        get: operations["listErrors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/errors/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an error code means, why it comes and what to do
+         * @description What an error code means, why it comes and what to do.
+         */
+        get: operations["getError"];
         put?: never;
         post?: never;
         delete?: never;
@@ -250,8 +352,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Events of the tenant, newest first. */
-        get: operations["get_events"];
+        /**
+         * Events of the tenant, newest first
+         * @description Events of the tenant, newest first.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["listEvents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -268,11 +375,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Events as they arrive, as server-sent events: `id:` is the event's id, `data:` what `GET /events`
+         * Events as they arrive, as server-sent events: `id:` is the event's id, `data:` what `GET /events` shows of it, with the verdict that it has then
+         * @description Events as they arrive, as server-sent events: `id:` is the event's id, `data:` what `GET /events`
          *     shows of it, with the verdict that it has then. A comment every ten seconds says that the stream
          *     lives. It begins with what arrives from now on, and ends when the service stops or the key is
          *     revoked.
-         * @description Sent is what arrives within a minute of happening, a second or two later, from whichever replica took
+         *
+         *     Sent is what arrives within a minute of happening, a second or two later, from whichever replica took
          *     it. What arrives later than that, or faster than a thousand a second for long, is not sent but
          *     counted: `event: skipped` with `{"reason": "late", "count", "from"}`, of all events of the tenant,
          *     which `GET /events?from=` has. So is what a reader was too slow for (`slow`). What is more than a day
@@ -281,8 +390,10 @@ export interface paths {
          *     Come back with `Last-Event-ID` and what happened since is sent first, from a minute before that event
          *     on, so some may come twice: their ids tell. No more than the newest 1000 are; `skipped` with the
          *     reason `away` says that there were others. What arrived late meanwhile is not counted.
+         *
+         *     Needs the scope `read`.
          */
-        get: operations["get_stream"];
+        get: operations["streamEvents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -298,8 +409,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the process answers at all. */
-        get: operations["get_healthz"];
+        /**
+         * Whether the process answers at all
+         * @description Whether the process answers at all.
+         */
+        get: operations["getHealth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -317,8 +431,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Takes a batch of event lines and answers once what is new of it is committed. */
-        post: operations["post_ingest"];
+        /**
+         * Takes a batch of event lines and answers once what is new of it is committed
+         * @description Takes a batch of event lines and answers once what is new of it is committed.
+         */
+        post: operations["ingestEvents"];
         delete?: never;
         options?: never;
         head?: never;
@@ -332,8 +449,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Prometheus metrics. */
-        get: operations["get_metrics"];
+        /**
+         * Prometheus metrics
+         * @description Prometheus metrics.
+         */
+        get: operations["getMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -349,8 +469,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This document. */
-        get: operations["get_openapi"];
+        /**
+         * This document
+         * @description This document.
+         */
+        get: operations["getOpenApi"];
         put?: never;
         post?: never;
         delete?: never;
@@ -367,10 +490,11 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether requests can be served: the database is reachable, migrated and takes writes. A full
+         * Whether requests can be served: the database is reachable, migrated and takes writes
+         * @description Whether requests can be served: the database is reachable, migrated and takes writes. A full
          *     ingest queue is a warning only: `/ingest` says 503 by itself, and all else is answered.
          */
-        get: operations["get_readyz"];
+        get: operations["getReadiness"];
         put?: never;
         post?: never;
         delete?: never;
@@ -388,8 +512,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Rewrites one mail: registers the send, signs links and pixel, adds the headers for unsubscribing. */
-        post: operations["post_rewrite"];
+        /**
+         * Rewrites one mail: registers the send, signs links and pixel, adds the headers for unsubscribing
+         * @description Rewrites one mail: registers the send, signs links and pixel, adds the headers for unsubscribing.
+         *
+         *     Needs the scope `render`.
+         */
+        post: operations["rewrite"];
         delete?: never;
         options?: never;
         head?: never;
@@ -406,7 +535,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Rewrites one mail for many recipients. The first line of the body holds what all share:
+         * Rewrites one mail for many recipients
+         * @description Rewrites one mail for many recipients. The first line of the body holds what all share:
          *     `{"html", "text"?, "campaign"?, "listUnsubscribe"?, "status"?, "sentAt"?, "options"?,
          *     "dryRun"?, "keepPreview"?}`. Each further line is one recipient: `{"contact", "sendId"?}`, and where it differs
          *     its own `html`, `text`, `campaign`, `listUnsubscribe`, `status` or `sentAt`. Answers one line for
@@ -414,8 +544,10 @@ export interface paths {
          *     Answers begin before the body has ended. With `keepPreview` the shared `html`, of at most 1 MiB, is
          *     kept as the campaign's mail for `GET /campaigns/{name}/preview`, in place of the one before, until the
          *     next one or until it is older than `retentionDays`; what single recipients get never is.
+         *
+         *     Needs the scope `render`.
          */
-        post: operations["post_rewrite_batch"];
+        post: operations["rewriteBatch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -431,8 +563,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Registers a send that is not rewritten. The same id for the same contact again is the same send. */
-        post: operations["post_send"];
+        /**
+         * Registers a send that is not rewritten
+         * @description Registers a send that is not rewritten. The same id for the same contact again is the same send.
+         *
+         *     Needs the scope `render`.
+         */
+        post: operations["createSend"];
         delete?: never;
         options?: never;
         head?: never;
@@ -446,18 +583,26 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A send with its opens and clicks. */
-        get: operations["get_send"];
+        /**
+         * A send with its opens and clicks
+         * @description A send with its opens and clicks.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["getSend"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
         /**
-         * Reports a send's status. A repeated report changes nothing; a late one never takes a bounce or
+         * Reports a send's status
+         * @description Reports a send's status. A repeated report changes nothing; a late one never takes a bounce or
          *     complaint back.
+         *
+         *     Needs the scope `render`.
          */
-        patch: operations["patch_send"];
+        patch: operations["updateSend"];
         trace?: never;
     };
     "/sends/status": {
@@ -470,11 +615,14 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Reports in bulk: one JSON object a line, `{"sendId","status","timestamp"?}`. Answers a line for
+         * Reports in bulk: one JSON object a line, `{"sendId","status","timestamp"?}`
+         * @description Reports in bulk: one JSON object a line, `{"sendId","status","timestamp"?}`. Answers a line for
          *     each, in order: `{"sendId","status"}` with the status that the send has now, or `{"sendId"?,
          *     "error"}`.
+         *
+         *     Needs the scope `render`.
          */
-        post: operations["post_statuses"];
+        post: operations["reportStatuses"];
         delete?: never;
         options?: never;
         head?: never;
@@ -488,15 +636,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The tenant's settings. */
-        get: operations["get_settings"];
+        /**
+         * The tenant's settings
+         * @description The tenant's settings.
+         *
+         *     Needs the scope `admin`.
+         */
+        get: operations["getSettings"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Changes some settings and answers with all of them. */
-        patch: operations["patch_settings"];
+        /**
+         * Changes some settings and answers with all of them
+         * @description Changes some settings and answers with all of them.
+         *
+         *     Needs the scope `admin`.
+         */
+        patch: operations["updateSettings"];
         trace?: never;
     };
     "/stats": {
@@ -507,13 +665,16 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What happened by hour or day, and in all. `from` and `to` are widened to whole hours or days; the
+         * What happened by hour or day, and in all
+         * @description What happened by hour or day, and in all. `from` and `to` are widened to whole hours or days; the
          *     answer says where they then are. At most 1000 points are answered. Rollups hold whole hours of
          *     UTC: where the time zone's offset has half an hour in it, a day begins with its first whole hour,
          *     as `start` says. An open or click is unique in the hour of the first one on its send, so unique
          *     ones add up over any time. Events that retention or the erasure of a contact removed stay counted.
+         *
+         *     Needs the scope `read`.
          */
-        get: operations["get_stats"];
+        get: operations["getStats"];
         put?: never;
         post?: never;
         delete?: never;
@@ -530,12 +691,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Opens and clicks by mail client, browser, system and device, as User-Agents tell them. Each list
+         * Opens and clicks by mail client, browser, system and device, as User-Agents tell them
+         * @description Opens and clicks by mail client, browser, system and device, as User-Agents tell them. Each list
          *     holds all events, most first, those that do not tell last. `from` and `to` are widened to whole
          *     days. Counted from events, not from rollups: what retention or erasure removed is not in it, and
          *     a long time with many events may take too long to answer.
+         *
+         *     Needs the scope `read`.
          */
-        get: operations["get_clients"];
+        get: operations["getClientStats"];
         put?: never;
         post?: never;
         delete?: never;
@@ -552,10 +716,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Links of a campaign or a send that were clicked, most clicks first. A page says what was counted
+         * Links of a campaign or a send that were clicked, most clicks first
+         * @description Links of a campaign or a send that were clicked, most clicks first. A page says what was counted
          *     when it was read; a link that overtakes others meanwhile may stand on two pages or on none.
+         *
+         *     Needs the scope `read`.
          */
-        get: operations["get_links"];
+        get: operations["listLinkStats"];
         put?: never;
         post?: never;
         delete?: never;
@@ -571,14 +738,23 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The tenant's webhooks, oldest first. */
-        get: operations["get_webhooks"];
+        /**
+         * The tenant's webhooks, oldest first
+         * @description The tenant's webhooks, oldest first.
+         *
+         *     Needs the scope `admin`.
+         */
+        get: operations["listWebhooks"];
         put?: never;
         /**
-         * A new webhook. Its secret is shown in this answer and never again. Events that are stored after the
-         *     answer are sent.
+         * A new webhook
+         * @description A new webhook. Its secret is shown in this answer and never again. Events that are stored after the
+         *     answer are sent. With an `Idempotency-Key`, the same request again is answered with the same webhook
+         *     and the secret that it has then.
+         *
+         *     Needs the scope `admin`.
          */
-        post: operations["post_webhook"];
+        post: operations["createWebhook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -592,16 +768,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One webhook, and how it fares. */
-        get: operations["get_webhook"];
+        /**
+         * One webhook, and how it fares
+         * @description One webhook, and how it fares.
+         *
+         *     Needs the scope `admin`.
+         */
+        get: operations["getWebhook"];
         put?: never;
         post?: never;
-        /** Deletes a webhook with its deliveries, also those that are pending. */
-        delete: operations["delete_webhook"];
+        /**
+         * Deletes a webhook with its deliveries, also those that are pending
+         * @description Deletes a webhook with its deliveries, also those that are pending.
+         *
+         *     Needs the scope `admin`.
+         */
+        delete: operations["deleteWebhook"];
         options?: never;
         head?: never;
-        /** Changes a webhook. What is pending goes to the new URL. */
-        patch: operations["patch_webhook"];
+        /**
+         * Changes a webhook
+         * @description Changes a webhook. What is pending goes to the new URL.
+         *
+         *     Needs the scope `admin`.
+         */
+        patch: operations["updateWebhook"];
         trace?: never;
     };
     "/webhooks/{id}/deliveries": {
@@ -611,8 +802,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The webhook's deliveries, newest first. */
-        get: operations["get_webhook_deliveries"];
+        /**
+         * The webhook's deliveries, newest first
+         * @description The webhook's deliveries, newest first.
+         *
+         *     Needs the scope `admin`.
+         */
+        get: operations["listWebhookDeliveries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -631,10 +827,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends nothing to this webhook until it is resumed. What it wants is kept for it, as long as deliveries
+         * Sends nothing to this webhook until it is resumed
+         * @description Sends nothing to this webhook until it is resumed. What it wants is kept for it, as long as deliveries
          *     are.
+         *
+         *     Needs the scope `admin`.
          */
-        post: operations["post_webhook_pause"];
+        post: operations["pauseWebhook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -651,10 +850,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends a request of type `ping` without events, signed like any other, and says what came of it. Also
+         * Sends a request of type `ping` without events, signed like any other, and says what came of it
+         * @description Sends a request of type `ping` without events, signed like any other, and says what came of it. Also
          *     while the webhook is paused. It is not in the log and not tried again.
+         *
+         *     Needs the scope `admin`.
          */
-        post: operations["post_webhook_ping"];
+        post: operations["pingWebhook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -670,8 +872,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sends dead deliveries again, with all attempts before them. Others are left as they are. */
-        post: operations["post_webhook_replay"];
+        /**
+         * Sends dead deliveries again, with all attempts before them
+         * @description Sends dead deliveries again, with all attempts before them. Others are left as they are.
+         *
+         *     Needs the scope `admin`.
+         */
+        post: operations["replayWebhookDeliveries"];
         delete?: never;
         options?: never;
         head?: never;
@@ -687,8 +894,13 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sends again: what is pending goes at once, with all attempts before it, whoever has paused it. */
-        post: operations["post_webhook_resume"];
+        /**
+         * Sends again: what is pending goes at once, with all attempts before it, whoever has paused it
+         * @description Sends again: what is pending goes at once, with all attempts before it, whoever has paused it.
+         *
+         *     Needs the scope `admin`.
+         */
+        post: operations["resumeWebhook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -705,10 +917,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * A new secret, shown in this answer and never again. The old one signs beside it for as long as is
+         * A new secret, shown in this answer and never again
+         * @description A new secret, shown in this answer and never again. The old one signs beside it for as long as is
          *     asked, so that receivers can change over.
+         *
+         *     Needs the scope `admin`.
          */
-        post: operations["post_webhook_secret"];
+        post: operations["rotateWebhookSecret"];
         delete?: never;
         options?: never;
         head?: never;
@@ -724,21 +939,26 @@ export interface components {
          * @enum {string}
          */
         AddressMode: "full" | "truncated" | "none";
+        /**
+         * @description What was done.
+         * @enum {string}
+         */
+        AuditAction: "tenant.created" | "settings.changed" | "api_key.created" | "api_key.revoked" | "consent.given" | "consent.withdrawn" | "contact.erased" | "contact.exported" | "block.set" | "block.lifted" | "retention.applied" | "partition.dropped" | "webhook.created" | "webhook.changed" | "webhook.deleted" | "webhook.secret_rotated" | "webhook.paused" | "webhook.resumed" | "webhook.replayed";
         /** @description Something that was done to settings, keys, blocks or a contact's data. */
         AuditEntry: {
-            /** @example contact.erased */
-            action: string;
+            action: components["schemas"]["AuditAction"];
             /**
              * @description The id of an API key, `operator` for the command line, or `service` for what it does by
              *     itself.
              * @example key_AZmzxNXmf4ChssPU5fYHGA
              */
             actor: string;
-            detail?: Record<string, never> | null;
+            /** @description More about it; its members depend on the action. */
+            detail: Record<string, never> | null;
             /** Format: uuid */
             id: string;
             /** @description What it was done to. A contact stands here as a keyed hash. */
-            subject?: string | null;
+            subject: string | null;
             timestamp: components["schemas"]["Timestamp"];
         };
         /**
@@ -746,6 +966,37 @@ export interface components {
          * @enum {string}
          */
         Base: "delivered" | "sent";
+        /** @description The answer to one recipient of a batch, a line. */
+        BatchAnswer: components["schemas"]["RewriteAnswer"] | components["schemas"]["FailedLine"];
+        /** @description The first line of a batch: what all recipients share. */
+        BatchHead: {
+            campaign?: string | null;
+            dryRun?: boolean;
+            /** @description The mail, unless each recipient brings its own. */
+            html?: string | null;
+            /** @description Whether the shared mail is kept to look at. */
+            keepPreview?: boolean;
+            listUnsubscribe?: string | null;
+            options?: components["schemas"]["RewriteOptions"];
+            sentAt?: components["schemas"]["Timestamp"] | null;
+            status?: components["schemas"]["Status"] | null;
+            text?: string | null;
+        };
+        /** @description A further line of a batch: one recipient, with what is its own. */
+        BatchRecipient: {
+            campaign?: string | null;
+            /**
+             * @description Address, or the id of a contact that is known.
+             * @example ada@example.com
+             */
+            contact: string;
+            html?: string | null;
+            listUnsubscribe?: string | null;
+            sendId?: string | null;
+            sentAt?: components["schemas"]["Timestamp"] | null;
+            status?: components["schemas"]["Status"] | null;
+            text?: string | null;
+        };
         /**
          * @description A blocked send or destination host. Its pixel and links answer 410 and record nothing;
          *     unsubscribing keeps working.
@@ -754,7 +1005,7 @@ export interface components {
             createdAt: components["schemas"]["Timestamp"];
             kind: components["schemas"]["BlockKind"];
             /** @example phishing, reported by our abuse desk */
-            reason?: string | null;
+            reason: string | null;
             /** @description What the operator of the service has blocked, only the operator can unblock. */
             setBy: components["schemas"]["SetBy"];
             /**
@@ -788,22 +1039,22 @@ export interface components {
             lastActivityHour: components["schemas"]["Timestamp"];
             /** @example spring-sale */
             name: string;
-            previewKeptAt?: components["schemas"]["Timestamp"] | null;
+            previewKeptAt: components["schemas"]["Timestamp"] | null;
             rates: components["schemas"]["Rates"];
             totals: components["schemas"]["Counts"];
         };
         /** @description A part that the User-Agent does not tell is missing. */
         Client: {
             /** @example Firefox */
-            browser?: string | null;
-            device?: components["schemas"]["Device"] | null;
+            browser?: string;
+            device?: components["schemas"]["Device"];
             /** @example Thunderbird */
-            mailClient?: string | null;
+            mailClient?: string;
             /**
              * @description Operating system.
              * @example Windows 10
              */
-            os?: string | null;
+            os?: string;
             /**
              * @description A mail service's proxy asked in the reader's place: browser, system, device and address are
              *     not the reader's, so they are left out.
@@ -879,11 +1130,12 @@ export interface components {
         Condition: {
             operator: components["schemas"]["Operator"];
             /**
-             * @description `contact.` and the name of a field of a contact, but `id`.
              * @example contact.emailsOpenedCount
+             * @enum {string}
              */
-            property: string;
-            value?: Record<string, never> | null;
+            property: "contact.email" | "contact.createdAt" | "contact.emailsSentCount" | "contact.emailsOpenedCount" | "contact.emailsClickedCount" | "contact.emailsHumanOpenedCount" | "contact.emailsHumanClickedCount" | "contact.emailsMachineOpenedCount" | "contact.emailsMachineClickedCount" | "contact.lastEmailSentAt" | "contact.lastEmailOpenedAt" | "contact.lastEmailClickedAt" | "contact.lastEmailHumanOpenedAt" | "contact.lastEmailHumanClickedAt" | "contact.unsubscribedAt" | "contact.suppressedAt" | "contact.trackingConsent";
+            /** @example 5 */
+            value?: number | string | null;
         };
         /**
          * @description Whether a contact agreed to being tracked.
@@ -900,7 +1152,7 @@ export interface components {
              * @description `null` for a contact that is known by its events only.
              * @example ada@example.com
              */
-            email?: string | null;
+            email: string | null;
             /** Format: int64 */
             emailsClickedCount: number;
             /** Format: int64 */
@@ -923,14 +1175,14 @@ export interface components {
             emailsSentCount: number;
             /** @example con_AZmzxNXmf4ChssPU5fYHGA */
             id: string;
-            lastEmailClickedAt?: components["schemas"]["Timestamp"] | null;
-            lastEmailHumanClickedAt?: components["schemas"]["Timestamp"] | null;
-            lastEmailHumanOpenedAt?: components["schemas"]["Timestamp"] | null;
-            lastEmailOpenedAt?: components["schemas"]["Timestamp"] | null;
-            lastEmailSentAt?: components["schemas"]["Timestamp"] | null;
-            suppressedAt?: components["schemas"]["Timestamp"] | null;
-            trackingConsent?: components["schemas"]["Consent"] | null;
-            unsubscribedAt?: components["schemas"]["Timestamp"] | null;
+            lastEmailClickedAt: components["schemas"]["Timestamp"] | null;
+            lastEmailHumanClickedAt: components["schemas"]["Timestamp"] | null;
+            lastEmailHumanOpenedAt: components["schemas"]["Timestamp"] | null;
+            lastEmailOpenedAt: components["schemas"]["Timestamp"] | null;
+            lastEmailSentAt: components["schemas"]["Timestamp"] | null;
+            suppressedAt: components["schemas"]["Timestamp"] | null;
+            trackingConsent: components["schemas"]["Consent"] | null;
+            unsubscribedAt: components["schemas"]["Timestamp"] | null;
         };
         /**
          * @description Everything that is kept about a contact: sends by their ids, events newest first. The audit log is
@@ -1005,88 +1257,88 @@ export interface components {
              * Format: int64
              * @example 20
              */
-            bounced?: number | null;
+            bounced?: number;
             /**
              * Format: int64
              * @description Every click, repeats included.
              * @example 110
              */
-            clicks?: number | null;
+            clicks?: number;
             /**
              * Format: int64
              * @example 1
              */
-            complained?: number | null;
+            complained?: number;
             /**
              * Format: int64
              * @example 1180
              */
-            delivered?: number | null;
+            delivered?: number;
             /**
              * Format: int64
              * @description Of the clicks, those that a person made.
              * @example 71
              */
-            humanClicks?: number | null;
+            humanClicks?: number;
             /**
              * Format: int64
              * @description Of the opens, those that a person made, as far as the rules can tell.
              * @example 410
              */
-            humanOpens?: number | null;
+            humanOpens?: number;
             /**
              * Format: int64
              * @description Of the clicks, those of machines.
              * @example 39
              */
-            machineClicks?: number | null;
+            machineClicks?: number;
             /**
              * Format: int64
              * @description Of the opens, those of machines. What is neither is suspect.
              * @example 220
              */
-            machineOpens?: number | null;
+            machineOpens?: number;
             /**
              * Format: int64
              * @description Every open, repeats included.
              * @example 640
              */
-            opens?: number | null;
+            opens?: number;
             /**
              * Format: int64
              * @example 1200
              */
-            sent?: number | null;
+            sent?: number;
             /**
              * Format: int64
              * @description Sends that were clicked for the first time.
              * @example 96
              */
-            uniqueClicks?: number | null;
+            uniqueClicks?: number;
             /**
              * Format: int64
              * @description Sends that a person clicked for the first time.
              * @example 62
              */
-            uniqueHumanClicks?: number | null;
+            uniqueHumanClicks?: number;
             /**
              * Format: int64
              * @description Sends that a person opened for the first time.
              * @example 301
              */
-            uniqueHumanOpens?: number | null;
+            uniqueHumanOpens?: number;
             /**
              * Format: int64
              * @description Sends that were opened for the first time.
              * @example 472
              */
-            uniqueOpens?: number | null;
+            uniqueOpens?: number;
             /**
              * Format: int64
              * @description Every unsubscription, repeats included.
              * @example 3
              */
-            unsubscribes?: number | null;
+            unsubscribes?: number;
         };
         /**
          * @description What became of a delivery.
@@ -1104,26 +1356,8 @@ export interface components {
              *     ]
              */
             hosts: string[];
-            /**
-             * @description Tenant and send id.
-             * @example [
-             *       [
-             *         1,
-             *         "snd_x"
-             *       ]
-             *     ]
-             */
-            sends: Record<string, never>[][];
-            /**
-             * @description Tenant and host.
-             * @example [
-             *       [
-             *         1,
-             *         "spam.example"
-             *       ]
-             *     ]
-             */
-            tenantHosts: Record<string, never>[][];
+            sends: (number | string)[][];
+            tenantHosts: (number | string)[][];
             /** @description Blocked tenants. */
             tenants: number[];
             /**
@@ -1144,13 +1378,15 @@ export interface components {
          * @description Every way in which a request can fail. A code, once released, keeps its meaning.
          * @enum {string}
          */
-        ErrorCode: "invalid_json" | "invalid_encoding" | "invalid_parameter" | "missing_field" | "unknown_field" | "wrong_type" | "invalid_value" | "invalid_email" | "mail_too_complex" | "refused_url" | "unsupported_media_type" | "body_too_large" | "missing_api_key" | "invalid_api_key" | "revoked_api_key" | "invalid_ingest_secret" | "missing_scope" | "operator_block" | "not_found" | "unknown_send" | "unknown_contact" | "contact_erased" | "unknown_campaign" | "unknown_preview" | "unknown_block" | "unknown_webhook" | "method_not_allowed" | "send_conflict" | "too_many_blocks" | "too_many_webhooks" | "too_many_streams" | "saturated" | "query_too_slow" | "database_unavailable" | "internal";
+        ErrorCode: "invalid_json" | "invalid_encoding" | "invalid_parameter" | "invalid_header" | "missing_field" | "unknown_field" | "wrong_type" | "invalid_value" | "invalid_email" | "mail_too_complex" | "refused_url" | "idempotency_key_reused" | "unsupported_media_type" | "body_too_large" | "missing_api_key" | "invalid_api_key" | "revoked_api_key" | "invalid_ingest_secret" | "missing_scope" | "operator_block" | "not_found" | "unknown_send" | "unknown_contact" | "contact_erased" | "unknown_campaign" | "unknown_preview" | "unknown_block" | "unknown_webhook" | "method_not_allowed" | "send_conflict" | "too_many_blocks" | "too_many_webhooks" | "too_many_streams" | "idempotency_key_in_use" | "rate_limited" | "saturated" | "query_too_slow" | "database_unavailable" | "internal";
         /** @description One thing that happened to a send. */
         Event: {
-            campaign?: string | null;
-            client?: components["schemas"]["Client"] | null;
+            campaign: string | null;
+            /** @description Opens, clicks and unsubscribes: what the User-Agent says. */
+            client?: components["schemas"]["Client"];
             /** @description The contact's address; `null` if only the id is known. */
-            contact?: string | null;
+            contact: string | null;
+            /** @example con_AZmzxNXmf4ChssPU5fYHGA */
             contactId: string;
             /**
              * Format: uuid
@@ -1161,9 +1397,12 @@ export interface components {
              * Format: int64
              * @description Clicks: the link's place among the tracked links of its mail, from 0.
              */
-            index?: number | null;
-            /** @description Opens, clicks and unsubscribes: the client's address as far as the settings keep it. */
-            ip?: string | null;
+            index?: number;
+            /**
+             * @description Opens, clicks and unsubscribes: the client's address as far as the settings keep it.
+             * @example 198.51.100.0
+             */
+            ip?: string;
             /**
              * @description Opens and clicks: the rules that applied. The verdict follows from them.
              * @example [
@@ -1171,18 +1410,15 @@ export interface components {
              *       "burst"
              *     ]
              */
-            reasons?: string[] | null;
+            reasons?: components["schemas"]["VerdictReason"][];
             sendId: string;
             timestamp: components["schemas"]["Timestamp"];
             type: components["schemas"]["EventType"];
             /** @description Clicks: where the link leads. */
-            url?: string | null;
-            userAgent?: string | null;
-            /**
-             * @description Opens and clicks: who made it. It may change while events around it arrive.
-             * @example machine
-             */
-            verdict?: string | null;
+            url?: string;
+            userAgent?: string;
+            /** @description Opens and clicks: who made it. It may change while events around it arrive. */
+            verdict?: components["schemas"]["Verdict"];
         };
         /**
          * @description Names are public API; numbers are what Postgres holds. Both keep their meaning.
@@ -1195,26 +1431,26 @@ export interface components {
         };
         /** @description What the client sent besides its User-Agent; left out where it sent none. */
         ExportedHeaders: {
-            acceptLanguage?: string | null;
-            purpose?: string | null;
-            secPurpose?: string | null;
-            xMoz?: string | null;
-            xPurpose?: string | null;
+            acceptLanguage?: string;
+            purpose?: string;
+            secPurpose?: string;
+            xMoz?: string;
+            xPurpose?: string;
         };
         /** @description A mail to the contact, with what became of it. */
         ExportedSend: {
-            bouncedAt?: components["schemas"]["Timestamp"] | null;
-            campaign?: string | null;
-            clickedAt?: components["schemas"]["Timestamp"] | null;
+            bouncedAt: components["schemas"]["Timestamp"] | null;
+            campaign: string | null;
+            clickedAt: components["schemas"]["Timestamp"] | null;
             /** Format: int64 */
             clicksCount: number;
-            complainedAt?: components["schemas"]["Timestamp"] | null;
-            deliveredAt?: components["schemas"]["Timestamp"] | null;
-            failedAt?: components["schemas"]["Timestamp"] | null;
-            humanClickedAt?: components["schemas"]["Timestamp"] | null;
+            complainedAt: components["schemas"]["Timestamp"] | null;
+            deliveredAt: components["schemas"]["Timestamp"] | null;
+            failedAt: components["schemas"]["Timestamp"] | null;
+            humanClickedAt: components["schemas"]["Timestamp"] | null;
             /** Format: int64 */
             humanClicksCount: number;
-            humanOpenedAt?: components["schemas"]["Timestamp"] | null;
+            humanOpenedAt: components["schemas"]["Timestamp"] | null;
             /** Format: int64 */
             humanOpensCount: number;
             id: string;
@@ -1222,13 +1458,17 @@ export interface components {
             machineClicksCount: number;
             /** Format: int64 */
             machineOpensCount: number;
-            openedAt?: components["schemas"]["Timestamp"] | null;
+            openedAt: components["schemas"]["Timestamp"] | null;
             /** Format: int64 */
             opensCount: number;
             registeredAt: components["schemas"]["Timestamp"];
-            sentAt?: components["schemas"]["Timestamp"] | null;
+            sentAt: components["schemas"]["Timestamp"] | null;
             status: components["schemas"]["Status"];
-            unsubscribedAt?: components["schemas"]["Timestamp"] | null;
+            unsubscribedAt: components["schemas"]["Timestamp"] | null;
+        };
+        /** @description A line that failed by itself. */
+        FailedLine: {
+            error: components["schemas"]["Problem"];
         };
         /** @description What became of a batch's lines. */
         IngestAnswer: {
@@ -1236,7 +1476,12 @@ export interface components {
             accepted: number;
             /** @description Stored before; nothing was counted twice. */
             duplicates: number;
-            /** @description How many lines were rejected for each reason. */
+            /**
+             * @description How many lines were rejected for each reason.
+             * @example {
+             *       "bad_token": 1
+             *     }
+             */
             reasons?: {
                 [key: string]: number;
             };
@@ -1251,20 +1496,21 @@ export interface components {
              * Format: int32
              * @description The place among the wrapped links, from 0.
              */
-            index?: number | null;
-            skipped?: components["schemas"]["SkipReason"] | null;
+            index?: number;
+            /** @description Why the link was left as it is. */
+            skipped?: components["schemas"]["SkipReason"];
             /**
              * @description What the author wrote, entities and all.
              * @example https://example.com/?a=1&amp;b=2
              */
             source: string;
             /** @description What the mail has in its place. */
-            trackedUrl?: string | null;
+            trackedUrl?: string;
             /**
              * @description What a browser would follow.
              * @example https://example.com/?a=1&b=2
              */
-            url?: string | null;
+            url?: string;
         };
         /** @description One link and how often it was clicked. */
         LinkStats: {
@@ -1299,7 +1545,7 @@ export interface components {
              * @description `null`: the User-Agent does not tell, or none was sent.
              * @example Apple Mail
              */
-            name?: string | null;
+            name: string | null;
         };
         /** @description A webhook that was just made, with its secret. */
         NewWebhook: components["schemas"]["Webhook"] & {
@@ -1317,23 +1563,23 @@ export interface components {
         /** @description One page of a list. */
         Page_AuditEntry: {
             items: {
-                /** @example contact.erased */
-                action: string;
+                action: components["schemas"]["AuditAction"];
                 /**
                  * @description The id of an API key, `operator` for the command line, or `service` for what it does by
                  *     itself.
                  * @example key_AZmzxNXmf4ChssPU5fYHGA
                  */
                 actor: string;
-                detail?: Record<string, never> | null;
+                /** @description More about it; its members depend on the action. */
+                detail: Record<string, never> | null;
                 /** Format: uuid */
                 id: string;
                 /** @description What it was done to. A contact stands here as a keyed hash. */
-                subject?: string | null;
+                subject: string | null;
                 timestamp: components["schemas"]["Timestamp"];
             }[];
             /** @description Pass it as `cursor` to get the next page; `null` on the last. */
-            nextCursor?: string | null;
+            nextCursor: string | null;
         };
         /** @description One page of a list. */
         Page_Block: {
@@ -1341,7 +1587,7 @@ export interface components {
                 createdAt: components["schemas"]["Timestamp"];
                 kind: components["schemas"]["BlockKind"];
                 /** @example phishing, reported by our abuse desk */
-                reason?: string | null;
+                reason: string | null;
                 /** @description What the operator of the service has blocked, only the operator can unblock. */
                 setBy: components["schemas"]["SetBy"];
                 /**
@@ -1351,7 +1597,7 @@ export interface components {
                 value: string;
             }[];
             /** @description Pass it as `cursor` to get the next page; `null` on the last. */
-            nextCursor?: string | null;
+            nextCursor: string | null;
         };
         /** @description One page of a list. */
         Page_Campaign: {
@@ -1362,12 +1608,12 @@ export interface components {
                 lastActivityHour: components["schemas"]["Timestamp"];
                 /** @example spring-sale */
                 name: string;
-                previewKeptAt?: components["schemas"]["Timestamp"] | null;
+                previewKeptAt: components["schemas"]["Timestamp"] | null;
                 rates: components["schemas"]["Rates"];
                 totals: components["schemas"]["Counts"];
             }[];
             /** @description Pass it as `cursor` to get the next page; `null` on the last. */
-            nextCursor?: string | null;
+            nextCursor: string | null;
         };
         /** @description One page of a list. */
         Page_Contact: {
@@ -1377,7 +1623,7 @@ export interface components {
                  * @description `null` for a contact that is known by its events only.
                  * @example ada@example.com
                  */
-                email?: string | null;
+                email: string | null;
                 /** Format: int64 */
                 emailsClickedCount: number;
                 /** Format: int64 */
@@ -1400,25 +1646,27 @@ export interface components {
                 emailsSentCount: number;
                 /** @example con_AZmzxNXmf4ChssPU5fYHGA */
                 id: string;
-                lastEmailClickedAt?: components["schemas"]["Timestamp"] | null;
-                lastEmailHumanClickedAt?: components["schemas"]["Timestamp"] | null;
-                lastEmailHumanOpenedAt?: components["schemas"]["Timestamp"] | null;
-                lastEmailOpenedAt?: components["schemas"]["Timestamp"] | null;
-                lastEmailSentAt?: components["schemas"]["Timestamp"] | null;
-                suppressedAt?: components["schemas"]["Timestamp"] | null;
-                trackingConsent?: components["schemas"]["Consent"] | null;
-                unsubscribedAt?: components["schemas"]["Timestamp"] | null;
+                lastEmailClickedAt: components["schemas"]["Timestamp"] | null;
+                lastEmailHumanClickedAt: components["schemas"]["Timestamp"] | null;
+                lastEmailHumanOpenedAt: components["schemas"]["Timestamp"] | null;
+                lastEmailOpenedAt: components["schemas"]["Timestamp"] | null;
+                lastEmailSentAt: components["schemas"]["Timestamp"] | null;
+                suppressedAt: components["schemas"]["Timestamp"] | null;
+                trackingConsent: components["schemas"]["Consent"] | null;
+                unsubscribedAt: components["schemas"]["Timestamp"] | null;
             }[];
             /** @description Pass it as `cursor` to get the next page; `null` on the last. */
-            nextCursor?: string | null;
+            nextCursor: string | null;
         };
         /** @description One page of a list. */
         Page_Event: {
             items: {
-                campaign?: string | null;
-                client?: components["schemas"]["Client"] | null;
+                campaign: string | null;
+                /** @description Opens, clicks and unsubscribes: what the User-Agent says. */
+                client?: components["schemas"]["Client"];
                 /** @description The contact's address; `null` if only the id is known. */
-                contact?: string | null;
+                contact: string | null;
+                /** @example con_AZmzxNXmf4ChssPU5fYHGA */
                 contactId: string;
                 /**
                  * Format: uuid
@@ -1429,9 +1677,12 @@ export interface components {
                  * Format: int64
                  * @description Clicks: the link's place among the tracked links of its mail, from 0.
                  */
-                index?: number | null;
-                /** @description Opens, clicks and unsubscribes: the client's address as far as the settings keep it. */
-                ip?: string | null;
+                index?: number;
+                /**
+                 * @description Opens, clicks and unsubscribes: the client's address as far as the settings keep it.
+                 * @example 198.51.100.0
+                 */
+                ip?: string;
                 /**
                  * @description Opens and clicks: the rules that applied. The verdict follows from them.
                  * @example [
@@ -1439,21 +1690,18 @@ export interface components {
                  *       "burst"
                  *     ]
                  */
-                reasons?: string[] | null;
+                reasons?: components["schemas"]["VerdictReason"][];
                 sendId: string;
                 timestamp: components["schemas"]["Timestamp"];
                 type: components["schemas"]["EventType"];
                 /** @description Clicks: where the link leads. */
-                url?: string | null;
-                userAgent?: string | null;
-                /**
-                 * @description Opens and clicks: who made it. It may change while events around it arrive.
-                 * @example machine
-                 */
-                verdict?: string | null;
+                url?: string;
+                userAgent?: string;
+                /** @description Opens and clicks: who made it. It may change while events around it arrive. */
+                verdict?: components["schemas"]["Verdict"];
             }[];
             /** @description Pass it as `cursor` to get the next page; `null` on the last. */
-            nextCursor?: string | null;
+            nextCursor: string | null;
         };
         /** @description One page of a list. */
         Page_LinkStats: {
@@ -1485,7 +1733,7 @@ export interface components {
                 url: string;
             }[];
             /** @description Pass it as `cursor` to get the next page; `null` on the last. */
-            nextCursor?: string | null;
+            nextCursor: string | null;
         };
         /** @description One page of a list. */
         Page_Webhook: {
@@ -1496,8 +1744,8 @@ export interface components {
                  */
                 batchSize: number;
                 createdAt: components["schemas"]["Timestamp"];
-                description?: string | null;
-                failingSince?: components["schemas"]["Timestamp"] | null;
+                description: string | null;
+                failingSince: components["schemas"]["Timestamp"] | null;
                 /**
                  * Format: int32
                  * @description Attempts that failed since one was accepted.
@@ -1505,13 +1753,13 @@ export interface components {
                 failures: number;
                 /** @example whk_AZmzxNXmf4ChssPU5fYHGA */
                 id: string;
-                lastAcceptedAt?: components["schemas"]["Timestamp"] | null;
-                lastError?: string | null;
-                lastFailedAt?: components["schemas"]["Timestamp"] | null;
-                paused?: components["schemas"]["WebhookPause"] | null;
-                previousSecretUntil?: components["schemas"]["Timestamp"] | null;
+                lastAcceptedAt: components["schemas"]["Timestamp"] | null;
+                lastError: string | null;
+                lastFailedAt: components["schemas"]["Timestamp"] | null;
+                paused: components["schemas"]["WebhookPause"] | null;
+                previousSecretUntil: components["schemas"]["Timestamp"] | null;
                 /** @description Event types that are sent; `null`: all. */
-                types?: components["schemas"]["EventType"][] | null;
+                types: components["schemas"]["EventType"][] | null;
                 /** @example https://hooks.example.com/kraiter */
                 url: string;
                 /**
@@ -1522,10 +1770,10 @@ export interface components {
                  *       "suspect"
                  *     ]
                  */
-                verdicts?: string[] | null;
+                verdicts: components["schemas"]["Verdict"][] | null;
             }[];
             /** @description Pass it as `cursor` to get the next page; `null` on the last. */
-            nextCursor?: string | null;
+            nextCursor: string | null;
         };
         /** @description One page of a list. */
         Page_WebhookDelivery: {
@@ -1533,7 +1781,7 @@ export interface components {
                 /** Format: int32 */
                 attempts: number;
                 createdAt: components["schemas"]["Timestamp"];
-                deliveredAt?: components["schemas"]["Timestamp"] | null;
+                deliveredAt: components["schemas"]["Timestamp"] | null;
                 /**
                  * Format: int32
                  * @description Events in it.
@@ -1544,24 +1792,24 @@ export interface components {
                  * @example dlv_AZmzxNXmf4ChssPU5fYHGA
                  */
                 id: string;
-                lastAttemptAt?: components["schemas"]["Timestamp"] | null;
+                lastAttemptAt: components["schemas"]["Timestamp"] | null;
                 /**
                  * Format: int32
                  * @description How long the receiver took.
                  */
-                lastDurationMillis?: number | null;
+                lastDurationMillis: number | null;
                 /** @example the receiver answered 500 */
-                lastError?: string | null;
+                lastError: string | null;
                 /**
                  * Format: int32
                  * @description The last HTTP status of the receiver.
                  */
-                lastStatus?: number | null;
-                nextAttemptAt?: components["schemas"]["Timestamp"] | null;
+                lastStatus: number | null;
+                nextAttemptAt: components["schemas"]["Timestamp"] | null;
                 status: components["schemas"]["DeliveryStatus"];
             }[];
             /** @description Pass it as `cursor` to get the next page; `null` on the last. */
-            nextCursor?: string | null;
+            nextCursor: string | null;
         };
         /**
          * @description Who paused an endpoint.
@@ -1610,18 +1858,29 @@ export interface components {
         Problem: {
             /** @description What programs go by; never changes its meaning. */
             code: components["schemas"]["ErrorCode"];
-            /** @description What was wrong this time, and what to do. */
+            /**
+             * @description What was wrong this time, and what to do.
+             * @example "ada" is not an email address: Missing separator character '@'.
+             */
             detail: string;
             /** @description The field or parameter it is about. */
-            field?: string | null;
+            field?: string;
             /**
              * Format: int32
              * @description The HTTP status.
+             * @example 422
              */
             status: number;
-            /** @description The kind of problem in words, the same for each code. */
+            /**
+             * @description The kind of problem in words, the same for each code.
+             * @example Not an email address
+             */
             title: string;
-            /** @description `about:blank`: the code says which problem it is. */
+            /**
+             * Format: uri-reference
+             * @description Where the code is explained: `/errors/` and the code, on this service.
+             * @example /errors/invalid_email
+             */
             type: string;
         };
         /**
@@ -1634,43 +1893,43 @@ export interface components {
              * @description `bounced`, always of `sent`.
              * @example 0.0167
              */
-            bounceRate?: number | null;
+            bounceRate: number | null;
             /**
              * Format: double
              * @description `uniqueClicks` of the mails.
              * @example 0.0814
              */
-            clickRate?: number | null;
+            clickRate: number | null;
             /**
              * Format: double
              * @description `uniqueClicks` of `uniqueOpens`.
              * @example 0.2034
              */
-            clickToOpenRate?: number | null;
+            clickToOpenRate: number | null;
             /**
              * Format: double
              * @description `complained` of the mails.
              * @example 0.0008
              */
-            complaintRate?: number | null;
+            complaintRate: number | null;
             /**
              * Format: double
              * @description `uniqueHumanClicks` of the mails.
              * @example 0.0525
              */
-            humanClickRate?: number | null;
+            humanClickRate: number | null;
             /**
              * Format: double
              * @description `uniqueHumanClicks` of `uniqueHumanOpens`.
              * @example 0.206
              */
-            humanClickToOpenRate?: number | null;
+            humanClickToOpenRate: number | null;
             /**
              * Format: double
              * @description `uniqueHumanOpens` of the mails.
              * @example 0.2551
              */
-            humanOpenRate?: number | null;
+            humanOpenRate: number | null;
             /** @description What the rates are a part of: `delivered`, or `sent` where no delivery was reported. */
             of: components["schemas"]["Base"];
             /**
@@ -1678,20 +1937,20 @@ export interface components {
              * @description `uniqueOpens` of the mails.
              * @example 0.4
              */
-            openRate?: number | null;
+            openRate: number | null;
             /**
              * Format: double
              * @description `unsubscribes` of the mails.
              * @example 0.0025
              */
-            unsubscribeRate?: number | null;
+            unsubscribeRate: number | null;
         };
         Readiness: {
             ready: boolean;
             /** @description What is wrong and what to do, if not ready. */
-            reason?: string | null;
+            reason?: string;
             /** @description What is wrong although requests are served. */
-            warning?: string | null;
+            warning?: string;
         };
         /**
          * @description Which deliveries to send again.
@@ -1707,6 +1966,7 @@ export interface components {
         };
         /** @description The mail to send. */
         RewriteAnswer: {
+            /** @example con_AZmzxNXmf4ChssPU5fYHGA */
             contactId: string;
             /** @description Headers that the mail should have. */
             headers: {
@@ -1718,9 +1978,10 @@ export interface components {
              *     with the reason why it was left as it is.
              */
             links: components["schemas"]["Link"][];
+            /** @example snd_AaIJwhlqfVKlWImkRFn1qg */
             sendId: string;
             /** @description As it came, unless `trackText` was asked for; absent if the request had none. */
-            text?: string | null;
+            text?: string;
             warnings: components["schemas"]["Warning"][];
         };
         RewriteOptions: {
@@ -1789,28 +2050,30 @@ export interface components {
         };
         /** @description A send with what became of it. */
         Send: {
-            bouncedAt?: components["schemas"]["Timestamp"] | null;
-            campaign?: string | null;
-            clickedAt?: components["schemas"]["Timestamp"] | null;
+            bouncedAt: components["schemas"]["Timestamp"] | null;
+            campaign: string | null;
+            clickedAt: components["schemas"]["Timestamp"] | null;
             /** @description The newest 1000, oldest first. */
             clicks: components["schemas"]["Event"][];
             /** Format: int64 */
             clicksCount: number;
-            complainedAt?: components["schemas"]["Timestamp"] | null;
+            complainedAt: components["schemas"]["Timestamp"] | null;
             /** @description The contact's address; `null` if only the id is known. */
-            contact?: string | null;
+            contact: string | null;
+            /** @example con_AZmzxNXmf4ChssPU5fYHGA */
             contactId: string;
-            deliveredAt?: components["schemas"]["Timestamp"] | null;
-            failedAt?: components["schemas"]["Timestamp"] | null;
-            humanClickedAt?: components["schemas"]["Timestamp"] | null;
+            deliveredAt: components["schemas"]["Timestamp"] | null;
+            failedAt: components["schemas"]["Timestamp"] | null;
+            humanClickedAt: components["schemas"]["Timestamp"] | null;
             /** Format: int64 */
             humanClicksCount: number;
-            humanOpenedAt?: components["schemas"]["Timestamp"] | null;
+            humanOpenedAt: components["schemas"]["Timestamp"] | null;
             /**
              * Format: int64
              * @description Of the opens, those that a person made.
              */
             humanOpensCount: number;
+            /** @example snd_AaIJwhlqfVKlWImkRFn1qg */
             id: string;
             /** Format: int64 */
             machineClicksCount: number;
@@ -1819,15 +2082,15 @@ export interface components {
              * @description Of the opens, those of machines. What is neither is suspect.
              */
             machineOpensCount: number;
-            openedAt?: components["schemas"]["Timestamp"] | null;
+            openedAt: components["schemas"]["Timestamp"] | null;
             /** @description The newest 1000, oldest first. */
             opens: components["schemas"]["Event"][];
             /** Format: int64 */
             opensCount: number;
             registeredAt: components["schemas"]["Timestamp"];
-            sentAt?: components["schemas"]["Timestamp"] | null;
+            sentAt: components["schemas"]["Timestamp"] | null;
             status: components["schemas"]["Status"];
-            unsubscribedAt?: components["schemas"]["Timestamp"] | null;
+            unsubscribedAt: components["schemas"]["Timestamp"] | null;
         };
         /** @description A mail to one contact that is not rewritten, such as a plain-text one. */
         SendRequest: {
@@ -1855,7 +2118,7 @@ export interface components {
              * Format: int32
              * @description Events on mail older than this many days are not recorded; its links work all the same.
              */
-            recordingMaxAgeDays?: number | null;
+            recordingMaxAgeDays: number | null;
             /**
              * Format: int32
              * @description Days that events and sends are kept, 1 to 3650.
@@ -1930,12 +2193,33 @@ export interface components {
             status: components["schemas"]["Status"];
             timestamp?: components["schemas"]["Timestamp"] | null;
         };
+        /** @description What a mail server reports of one send, a line. */
+        StatusReport: {
+            /** @example snd_AaIJwhlqfVKlWImkRFn1qg */
+            sendId: string;
+            status: components["schemas"]["Status"];
+            timestamp?: components["schemas"]["Timestamp"] | null;
+        };
+        /** @description The answer to one report, a line: `status` or `error`. */
+        StatusReportAnswer: {
+            error?: components["schemas"]["Problem"];
+            /** @description Not there if the line could not be read. */
+            sendId?: string;
+            /** @description What the send has now. */
+            status?: components["schemas"]["Status"];
+        };
         /**
          * Format: date-time
          * @description RFC 3339, UTC, milliseconds
          * @example 2026-01-31T09:30:00.000Z
          */
         Timestamp: Date;
+        /**
+         * @description Who made an event. Names are public API; numbers are what Postgres holds. Both keep their
+         *     meaning.
+         * @enum {string}
+         */
+        Verdict: "human" | "machine" | "suspect";
         /** @description Where the lines of verdicts are. They hold for events to come and for those that are judged anew. */
         VerdictLines: {
             /**
@@ -1983,6 +2267,11 @@ export interface components {
             tooSoonMillis?: number | null;
         };
         /**
+         * @description A rule that applied. Names are public API, numbers are bits in Postgres; both keep their meaning.
+         * @enum {string}
+         */
+        VerdictReason: "apple_mpp" | "apple_relay" | "gmail_prefetch" | "prefetch" | "image_proxy" | "bot_ua" | "operator_net" | "scanner_net" | "too_soon" | "burst" | "many_recipients";
+        /**
          * @description What the sender of a mail should know about it.
          * @enum {string}
          */
@@ -1995,8 +2284,8 @@ export interface components {
              */
             batchSize: number;
             createdAt: components["schemas"]["Timestamp"];
-            description?: string | null;
-            failingSince?: components["schemas"]["Timestamp"] | null;
+            description: string | null;
+            failingSince: components["schemas"]["Timestamp"] | null;
             /**
              * Format: int32
              * @description Attempts that failed since one was accepted.
@@ -2004,13 +2293,13 @@ export interface components {
             failures: number;
             /** @example whk_AZmzxNXmf4ChssPU5fYHGA */
             id: string;
-            lastAcceptedAt?: components["schemas"]["Timestamp"] | null;
-            lastError?: string | null;
-            lastFailedAt?: components["schemas"]["Timestamp"] | null;
-            paused?: components["schemas"]["WebhookPause"] | null;
-            previousSecretUntil?: components["schemas"]["Timestamp"] | null;
+            lastAcceptedAt: components["schemas"]["Timestamp"] | null;
+            lastError: string | null;
+            lastFailedAt: components["schemas"]["Timestamp"] | null;
+            paused: components["schemas"]["WebhookPause"] | null;
+            previousSecretUntil: components["schemas"]["Timestamp"] | null;
             /** @description Event types that are sent; `null`: all. */
-            types?: components["schemas"]["EventType"][] | null;
+            types: components["schemas"]["EventType"][] | null;
             /** @example https://hooks.example.com/kraiter */
             url: string;
             /**
@@ -2021,7 +2310,7 @@ export interface components {
              *       "suspect"
              *     ]
              */
-            verdicts?: string[] | null;
+            verdicts: components["schemas"]["Verdict"][] | null;
         };
         /**
          * @description The fields to change; those left out stay as they are.
@@ -2036,17 +2325,17 @@ export interface components {
             /** @description `null` removes it. */
             description?: string | null;
             /** @description `null`: all. */
-            types?: string[] | null;
+            types?: components["schemas"]["EventType"][] | null;
             url?: string | null;
             /** @description `null`: all. */
-            verdicts?: string[] | null;
+            verdicts?: components["schemas"]["Verdict"][] | null;
         };
         /** @description One request to a webhook, with all its attempts. */
         WebhookDelivery: {
             /** Format: int32 */
             attempts: number;
             createdAt: components["schemas"]["Timestamp"];
-            deliveredAt?: components["schemas"]["Timestamp"] | null;
+            deliveredAt: components["schemas"]["Timestamp"] | null;
             /**
              * Format: int32
              * @description Events in it.
@@ -2057,20 +2346,20 @@ export interface components {
              * @example dlv_AZmzxNXmf4ChssPU5fYHGA
              */
             id: string;
-            lastAttemptAt?: components["schemas"]["Timestamp"] | null;
+            lastAttemptAt: components["schemas"]["Timestamp"] | null;
             /**
              * Format: int32
              * @description How long the receiver took.
              */
-            lastDurationMillis?: number | null;
+            lastDurationMillis: number | null;
             /** @example the receiver answered 500 */
-            lastError?: string | null;
+            lastError: string | null;
             /**
              * Format: int32
              * @description The last HTTP status of the receiver.
              */
-            lastStatus?: number | null;
-            nextAttemptAt?: components["schemas"]["Timestamp"] | null;
+            lastStatus: number | null;
+            nextAttemptAt: components["schemas"]["Timestamp"] | null;
             status: components["schemas"]["DeliveryStatus"];
         };
         /** @description Since when and why nothing is sent. */
@@ -2081,7 +2370,7 @@ export interface components {
              * @description Of the service.
              * @example the receiver answered 410 Gone
              */
-            reason?: string | null;
+            reason: string | null;
         };
         /** @description The body of a request. */
         WebhookPayload: {
@@ -2104,12 +2393,12 @@ export interface components {
              * @description Why it was not accepted.
              * @example no answer within 15 s
              */
-            error?: string | null;
+            error: string | null;
             /**
              * Format: int32
              * @description The HTTP status, if there was an answer.
              */
-            status?: number | null;
+            status: number | null;
         };
         WebhookReplay: {
             /**
@@ -2140,14 +2429,14 @@ export interface components {
             /** @description For people: up to 500 characters. */
             description?: string | null;
             /** @description Event types to send; all if not given. */
-            types?: string[] | null;
+            types?: components["schemas"]["EventType"][] | null;
             /** @description Begins with https://, without user name, password and fragment, and leads to the public internet. */
             url: string;
             /** @description Verdicts of opens and clicks to send; all if not given. */
-            verdicts?: string[] | null;
+            verdicts?: components["schemas"]["Verdict"][] | null;
         };
         WebhookSecret: {
-            previousSecretUntil?: components["schemas"]["Timestamp"] | null;
+            previousSecretUntil: components["schemas"]["Timestamp"] | null;
             /**
              * @description It is not shown again.
              * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwzVkKbGl1yXE=
@@ -2163,14 +2452,14 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    get_audit: {
+    listAuditEntries: {
         parameters: {
             query?: {
                 /**
                  * @description Only this action.
                  * @example contact.erased
                  */
-                action?: string;
+                action?: components["schemas"]["AuditAction"];
                 /** @description Only what was done to this contact, by address or id. The id works after its erasure, too. */
                 contact?: string;
                 /** @description `nextCursor` of the page before. */
@@ -2184,35 +2473,147 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "action": "block.lifted",
+                     *           "actor": "key_AaIa9qZ9ci-LcWmMLzEp0w",
+                     *           "detail": null,
+                     *           "id": "01a21af6-c3b1-794c-91ea-5077d69527ad",
+                     *           "subject": "host:evil.example",
+                     *           "timestamp": "2026-11-27T03:05:09.297Z"
+                     *         },
+                     *         {
+                     *           "action": "block.set",
+                     *           "actor": "key_AaIa9qZ9ci-LcWmMLzEp0w",
+                     *           "detail": null,
+                     *           "id": "01a21af6-c398-73e0-b16e-f3940fc88b6a",
+                     *           "subject": "host:evil.example",
+                     *           "timestamp": "2026-11-27T03:05:09.272Z"
+                     *         }
+                     *       ],
+                     *       "nextCursor": "AaIa9sOYc-CxbvOUD8iLag"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_AuditEntry"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_contact`: There is no such contact. See [/errors/unknown_contact](/errors/unknown_contact). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_contact";
+                    };
+                };
+            };
+            /** @description - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email). */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_email";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    get_blocks: {
+    listBlocks: {
         parameters: {
             query?: {
                 /** @description `nextCursor` of the page before. */
@@ -2226,14 +2627,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2243,7 +2637,7 @@ export interface operations {
                      * @example {
                      *       "items": [
                      *         {
-                     *           "createdAt": "2026-01-31T09:30:00.000Z",
+                     *           "createdAt": "2026-11-27T03:05:09.272Z",
                      *           "kind": "host",
                      *           "reason": "phishing",
                      *           "setBy": "tenant",
@@ -2256,9 +2650,91 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Block"];
                 };
             };
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
+                };
+            };
         };
     };
-    put_block: {
+    putBlock: {
         parameters: {
             query?: never;
             header?: never;
@@ -2267,37 +2743,194 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "kind": "host",
+                 *       "reason": "phishing",
+                 *       "value": "evil.example"
+                 *     }
+                 */
                 "application/json": components["schemas"]["BlockRequest"];
             };
         };
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "createdAt": "2026-11-27T03:05:09.272Z",
+                     *       "kind": "host",
+                     *       "reason": "phishing",
+                     *       "setBy": "tenant",
+                     *       "value": "evil.example"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Block"];
                 };
             };
+            /** @description Made */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "createdAt": "2026-11-27T03:05:09.272Z",
+                     *       "kind": "host",
+                     *       "reason": "phishing",
+                     *       "setBy": "tenant",
+                     *       "value": "evil.example"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Block"];
+                };
+            };
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `too_many_blocks`: There are too many blocks. See [/errors/too_many_blocks](/errors/too_many_blocks). */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "too_many_blocks";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_value" | "missing_field" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    delete_block: {
+    deleteBlock: {
         parameters: {
             query: {
                 /**
@@ -2317,27 +2950,117 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description Done */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /**
+             * @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope).
+             *     - `operator_block`: The operator has set this block. See [/errors/operator_block](/errors/operator_block).
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope" | "operator_block";
+                    };
+                };
+            };
+            /** @description - `unknown_block`: There is no such block. See [/errors/unknown_block](/errors/unknown_block). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_block";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
+                };
+            };
         };
     };
-    get_campaigns: {
+    listCampaigns: {
         parameters: {
             query?: {
                 /** @description Only campaigns of which something happened in the hour of this time (RFC 3339) or later. */
-                activeSince?: string;
+                activeSince?: components["schemas"]["Timestamp"];
                 /** @description `nextCursor` of the page before. */
                 cursor?: string;
                 /** @description Items on a page, 1 to 1000; 100 if not given. */
@@ -2349,35 +3072,145 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "firstActivityHour": "2026-11-27T03:00:00.000Z",
+                     *           "lastActivityHour": "2026-11-27T03:00:00.000Z",
+                     *           "name": "spring-sale",
+                     *           "previewKeptAt": null,
+                     *           "rates": {
+                     *             "bounceRate": 0,
+                     *             "clickRate": 1,
+                     *             "clickToOpenRate": 1,
+                     *             "complaintRate": 0,
+                     *             "humanClickRate": 0,
+                     *             "humanClickToOpenRate": null,
+                     *             "humanOpenRate": 0,
+                     *             "of": "delivered",
+                     *             "openRate": 1,
+                     *             "unsubscribeRate": 0
+                     *           },
+                     *           "totals": {
+                     *             "bounced": 0,
+                     *             "clicks": 1,
+                     *             "complained": 0,
+                     *             "delivered": 1,
+                     *             "humanClicks": 0,
+                     *             "humanOpens": 0,
+                     *             "machineClicks": 0,
+                     *             "machineOpens": 0,
+                     *             "opens": 1,
+                     *             "sent": 2,
+                     *             "uniqueClicks": 1,
+                     *             "uniqueHumanClicks": 0,
+                     *             "uniqueHumanOpens": 0,
+                     *             "uniqueOpens": 1,
+                     *             "unsubscribes": 0
+                     *           }
+                     *         }
+                     *       ],
+                     *       "nextCursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Campaign"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable).
+             *     - `query_too_slow`: The question takes too long to answer. See [/errors/query_too_slow](/errors/query_too_slow).
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable" | "query_too_slow";
+                    };
                 };
             };
         };
     };
-    get_campaign: {
+    getCampaign: {
         parameters: {
             query?: never;
             header?: never;
@@ -2392,35 +3225,140 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "firstActivityHour": "2026-11-27T03:00:00.000Z",
+                     *       "lastActivityHour": "2026-11-27T03:00:00.000Z",
+                     *       "name": "spring-sale",
+                     *       "previewKeptAt": null,
+                     *       "rates": {
+                     *         "bounceRate": 0,
+                     *         "clickRate": 1,
+                     *         "clickToOpenRate": 1,
+                     *         "complaintRate": 0,
+                     *         "humanClickRate": 0,
+                     *         "humanClickToOpenRate": null,
+                     *         "humanOpenRate": 0,
+                     *         "of": "delivered",
+                     *         "openRate": 1,
+                     *         "unsubscribeRate": 0
+                     *       },
+                     *       "totals": {
+                     *         "bounced": 0,
+                     *         "clicks": 1,
+                     *         "complained": 0,
+                     *         "delivered": 1,
+                     *         "humanClicks": 0,
+                     *         "humanOpens": 0,
+                     *         "machineClicks": 0,
+                     *         "machineOpens": 0,
+                     *         "opens": 1,
+                     *         "sent": 2,
+                     *         "uniqueClicks": 1,
+                     *         "uniqueHumanClicks": 0,
+                     *         "uniqueHumanOpens": 0,
+                     *         "uniqueOpens": 1,
+                     *         "unsubscribes": 0
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Campaign"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_campaign`: There is no such campaign. See [/errors/unknown_campaign](/errors/unknown_campaign). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_campaign";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable).
+             *     - `query_too_slow`: The question takes too long to answer. See [/errors/query_too_slow](/errors/query_too_slow).
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable" | "query_too_slow";
+                    };
                 };
             };
         };
     };
-    get_preview: {
+    getCampaignPreview: {
         parameters: {
             query?: never;
             header?: never;
@@ -2435,35 +3373,119 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "campaign": "spring-sale",
+                     *       "html": "<p><a href=\"#kraiter-link-0\">Look</a></p>",
+                     *       "keptAt": "2026-11-27T09:30:00.000Z",
+                     *       "links": [
+                     *         {
+                     *           "clicks": 42,
+                     *           "humanClicks": 30,
+                     *           "index": 0,
+                     *           "machineClicks": 11,
+                     *           "url": "https://example.com/"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Preview"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_preview`: No mail of the campaign is kept. See [/errors/unknown_preview](/errors/unknown_preview). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_preview";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable).
+             *     - `query_too_slow`: The question takes too long to answer. See [/errors/query_too_slow](/errors/query_too_slow).
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable" | "query_too_slow";
+                    };
                 };
             };
         };
     };
-    get_contact: {
+    getContact: {
         parameters: {
             query?: never;
             header?: never;
@@ -2475,25 +3497,134 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "createdAt": "2026-11-27T03:05:01.856Z",
+                     *       "email": "ada@example.com",
+                     *       "emailsClickedCount": 1,
+                     *       "emailsHumanClickedCount": 0,
+                     *       "emailsHumanOpenedCount": 0,
+                     *       "emailsMachineClickedCount": 0,
+                     *       "emailsMachineOpenedCount": 0,
+                     *       "emailsOpenedCount": 1,
+                     *       "emailsSentCount": 2,
+                     *       "id": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *       "lastEmailClickedAt": "2026-11-27T03:05:01.690Z",
+                     *       "lastEmailHumanClickedAt": null,
+                     *       "lastEmailHumanOpenedAt": null,
+                     *       "lastEmailOpenedAt": "2026-11-27T03:05:01.489Z",
+                     *       "lastEmailSentAt": "2026-11-27T03:05:01.919Z",
+                     *       "suppressedAt": null,
+                     *       "trackingConsent": null,
+                     *       "unsubscribedAt": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_contact`: There is no such contact. See [/errors/unknown_contact](/errors/unknown_contact). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_contact";
+                    };
+                };
+            };
+            /** @description - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email). */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_email";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    delete_contact: {
+    eraseContact: {
         parameters: {
             query?: never;
             header?: never;
@@ -2508,35 +3639,119 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "erasedAt": "2026-11-27T03:05:09.335Z",
+                     *       "events": 5,
+                     *       "sends": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["Erasure"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_contact`: There is no such contact. See [/errors/unknown_contact](/errors/unknown_contact). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_contact";
+                    };
+                };
+            };
+            /** @description - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email). */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_email";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
             503: {
                 headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    put_consent: {
+    giveConsent: {
         parameters: {
             query?: never;
             header?: never;
@@ -2551,25 +3766,165 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "createdAt": "2026-11-27T03:05:09.218Z",
+                     *       "email": "grace@example.com",
+                     *       "emailsClickedCount": 0,
+                     *       "emailsHumanClickedCount": 0,
+                     *       "emailsHumanOpenedCount": 0,
+                     *       "emailsMachineClickedCount": 0,
+                     *       "emailsMachineOpenedCount": 0,
+                     *       "emailsOpenedCount": 0,
+                     *       "emailsSentCount": 0,
+                     *       "id": "con_AaIa9sNiepyiXxO9hzBQ7A",
+                     *       "lastEmailClickedAt": null,
+                     *       "lastEmailHumanClickedAt": null,
+                     *       "lastEmailHumanOpenedAt": null,
+                     *       "lastEmailOpenedAt": null,
+                     *       "lastEmailSentAt": null,
+                     *       "suppressedAt": null,
+                     *       "trackingConsent": "given",
+                     *       "unsubscribedAt": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_contact`: There is no such contact. See [/errors/unknown_contact](/errors/unknown_contact). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_contact";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_email" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    delete_consent: {
+    withdrawConsent: {
         parameters: {
             query?: never;
             header?: never;
@@ -2584,25 +3939,134 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "createdAt": "2026-11-27T03:05:09.218Z",
+                     *       "email": "grace@example.com",
+                     *       "emailsClickedCount": 0,
+                     *       "emailsHumanClickedCount": 0,
+                     *       "emailsHumanOpenedCount": 0,
+                     *       "emailsMachineClickedCount": 0,
+                     *       "emailsMachineOpenedCount": 0,
+                     *       "emailsOpenedCount": 0,
+                     *       "emailsSentCount": 0,
+                     *       "id": "con_AaIa9sNiepyiXxO9hzBQ7A",
+                     *       "lastEmailClickedAt": null,
+                     *       "lastEmailHumanClickedAt": null,
+                     *       "lastEmailHumanOpenedAt": null,
+                     *       "lastEmailOpenedAt": null,
+                     *       "lastEmailSentAt": null,
+                     *       "suppressedAt": null,
+                     *       "trackingConsent": "withdrawn",
+                     *       "unsubscribedAt": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_contact`: There is no such contact. See [/errors/unknown_contact](/errors/unknown_contact). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_contact";
+                    };
+                };
+            };
+            /** @description - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email). */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_email";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    get_contact_events: {
+    listContactEvents: {
         parameters: {
             query?: {
                 /** @description `nextCursor` of the page before. */
@@ -2619,25 +4083,149 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "campaign": "spring-sale",
+                     *           "contact": "ada@example.com",
+                     *           "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *           "id": "01a21af6-a71a-727b-9926-6b4f0b3c46f5",
+                     *           "sendId": "snd_AaIa9qagdK63-DC5MOzZIA",
+                     *           "timestamp": "2026-11-27T03:05:01.978Z",
+                     *           "type": "email.delivered"
+                     *         },
+                     *         {
+                     *           "campaign": "spring-sale",
+                     *           "contact": "ada@example.com",
+                     *           "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *           "id": "01a21af6-a6df-727c-8428-8b5bc860eb5b",
+                     *           "sendId": "snd_AaIa9qbfda-ZN2M00H7JVQ",
+                     *           "timestamp": "2026-11-27T03:05:01.919Z",
+                     *           "type": "email.sent"
+                     *         }
+                     *       ],
+                     *       "nextCursor": "AaIa9qbfcnyEKItbyGDrWw"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Event"];
+                };
+            };
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_contact`: There is no such contact. See [/errors/unknown_contact](/errors/unknown_contact). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_contact";
+                    };
+                };
+            };
+            /** @description - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email). */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_email";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    get_export: {
+    exportContact: {
         parameters: {
             query?: never;
             header?: never;
@@ -2652,35 +4240,173 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "contact": {
+                     *         "createdAt": "2026-11-27T03:05:01.856Z",
+                     *         "email": "ada@example.com",
+                     *         "emailsClickedCount": 1,
+                     *         "emailsHumanClickedCount": 0,
+                     *         "emailsHumanOpenedCount": 0,
+                     *         "emailsMachineClickedCount": 0,
+                     *         "emailsMachineOpenedCount": 0,
+                     *         "emailsOpenedCount": 1,
+                     *         "emailsSentCount": 2,
+                     *         "id": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *         "lastEmailClickedAt": "2026-11-27T03:05:01.690Z",
+                     *         "lastEmailHumanClickedAt": null,
+                     *         "lastEmailHumanOpenedAt": null,
+                     *         "lastEmailOpenedAt": "2026-11-27T03:05:01.489Z",
+                     *         "lastEmailSentAt": "2026-11-27T03:05:01.919Z",
+                     *         "suppressedAt": null,
+                     *         "trackingConsent": null,
+                     *         "unsubscribedAt": null
+                     *       },
+                     *       "events": [
+                     *         {
+                     *           "campaign": "spring-sale",
+                     *           "contact": "ada@example.com",
+                     *           "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *           "headers": {},
+                     *           "id": "01a21af6-a71a-727b-9926-6b4f0b3c46f5",
+                     *           "sendId": "snd_AaIa9qagdK63-DC5MOzZIA",
+                     *           "timestamp": "2026-11-27T03:05:01.978Z",
+                     *           "type": "email.delivered"
+                     *         }
+                     *       ],
+                     *       "exportedAt": "2026-11-27T03:05:09.309Z",
+                     *       "sends": [
+                     *         {
+                     *           "bouncedAt": null,
+                     *           "campaign": "spring-sale",
+                     *           "clickedAt": "2026-11-27T03:05:01.690Z",
+                     *           "clicksCount": 1,
+                     *           "complainedAt": null,
+                     *           "deliveredAt": "2026-11-27T03:05:01.978Z",
+                     *           "failedAt": null,
+                     *           "humanClickedAt": null,
+                     *           "humanClicksCount": 0,
+                     *           "humanOpenedAt": null,
+                     *           "humanOpensCount": 0,
+                     *           "id": "snd_AaIa9qagdK63-DC5MOzZIA",
+                     *           "machineClicksCount": 0,
+                     *           "machineOpensCount": 0,
+                     *           "openedAt": "2026-11-27T03:05:01.489Z",
+                     *           "opensCount": 1,
+                     *           "registeredAt": "2026-11-27T03:05:01.856Z",
+                     *           "sentAt": "2026-11-27T03:05:01.856Z",
+                     *           "status": "delivered",
+                     *           "unsubscribedAt": null
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ContactExport"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_contact`: There is no such contact. See [/errors/unknown_contact](/errors/unknown_contact). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_contact";
+                    };
+                };
+            };
+            /** @description - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email). */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_email";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    post_match: {
+    matchContact: {
         parameters: {
             query?: never;
             header?: never;
@@ -2695,29 +4421,177 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "conditions": [
+                 *         {
+                 *           "operator": "withinLast",
+                 *           "property": "contact.lastEmailOpenedAt",
+                 *           "value": "12h"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["ContactMatch"];
             };
         };
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "matches": true
+                     *     }
+                     */
                     "application/json": components["schemas"]["ContactMatches"];
+                };
+            };
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_contact`: There is no such contact. See [/errors/unknown_contact](/errors/unknown_contact). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_contact";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email).
+             *     - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_email" | "invalid_value" | "missing_field" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    post_search: {
+    searchContacts: {
         parameters: {
             query?: never;
             header?: never;
@@ -2726,39 +4600,200 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "conditions": [
+                 *         {
+                 *           "operator": "greaterThan",
+                 *           "property": "contact.emailsOpenedCount",
+                 *           "value": 0
+                 *         },
+                 *         {
+                 *           "operator": "withinLast",
+                 *           "property": "contact.lastEmailClickedAt",
+                 *           "value": "7d"
+                 *         },
+                 *         {
+                 *           "operator": "notExists",
+                 *           "property": "contact.unsubscribedAt"
+                 *         }
+                 *       ],
+                 *       "limit": 100
+                 *     }
+                 */
                 "application/json": components["schemas"]["ContactSearch"];
             };
         };
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "createdAt": "2026-11-27T03:05:01.856Z",
+                     *           "email": "ada@example.com",
+                     *           "emailsClickedCount": 1,
+                     *           "emailsHumanClickedCount": 0,
+                     *           "emailsHumanOpenedCount": 0,
+                     *           "emailsMachineClickedCount": 0,
+                     *           "emailsMachineOpenedCount": 0,
+                     *           "emailsOpenedCount": 1,
+                     *           "emailsSentCount": 2,
+                     *           "id": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *           "lastEmailClickedAt": "2026-11-27T03:05:01.690Z",
+                     *           "lastEmailHumanClickedAt": null,
+                     *           "lastEmailHumanOpenedAt": null,
+                     *           "lastEmailOpenedAt": "2026-11-27T03:05:01.489Z",
+                     *           "lastEmailSentAt": "2026-11-27T03:05:01.919Z",
+                     *           "suppressedAt": null,
+                     *           "trackingConsent": null,
+                     *           "unsubscribedAt": null
+                     *         }
+                     *       ],
+                     *       "nextCursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Contact"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email).
+             *     - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_email" | "invalid_value" | "missing_field" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable).
+             *     - `query_too_slow`: The question takes too long to answer. See [/errors/query_too_slow](/errors/query_too_slow).
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable" | "query_too_slow";
+                    };
                 };
             };
         };
     };
-    get_edge_policy: {
+    getEdgePolicy: {
         parameters: {
             query?: never;
             header?: never;
@@ -2767,15 +4802,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     /** @description The version */
@@ -2783,6 +4810,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "hosts": [],
+                     *       "sends": [],
+                     *       "tenantHosts": [
+                     *         [
+                     *           1,
+                     *           "evil.example"
+                     *         ]
+                     *       ],
+                     *       "tenants": [],
+                     *       "version": "Qj5Egff04l7GszO7"
+                     *     }
+                     */
                     "application/json": components["schemas"]["EdgePolicy"];
                 };
             };
@@ -2793,18 +4834,109 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /** @description - `invalid_ingest_secret`: The ingest secret is not valid. See [/errors/invalid_ingest_secret](/errors/invalid_ingest_secret). */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_ingest_secret";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    get_events: {
+    listErrors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page that lists all codes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html><title>Errors</title>… */
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    getError: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The code
+                 * @example invalid_email
+                 */
+                code: components["schemas"]["ErrorCode"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page about the code */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html><title>Not an email address</title>… */
+                    "text/html": string;
+                };
+            };
+            /** @description - `not_found`: There is nothing at this path. See [/errors/not_found](/errors/not_found). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "not_found";
+                    };
+                };
+            };
+        };
+    };
+    listEvents: {
         parameters: {
             query?: {
                 campaign?: string;
@@ -2813,23 +4945,29 @@ export interface operations {
                 /** @description `nextCursor` of the page before. */
                 cursor?: string;
                 /** @description At or after this time (RFC 3339). */
-                from?: string;
+                from?: components["schemas"]["Timestamp"];
                 /** @description Items on a page, 1 to 1000; 100 if not given. */
                 limit?: number;
                 sendId?: string;
                 /** @description Before this time (RFC 3339). */
-                to?: string;
+                to?: components["schemas"]["Timestamp"];
                 /**
                  * @description One event type, or several with commas between them.
-                 * @example email.opened,email.clicked
+                 * @example [
+                 *       "email.opened",
+                 *       "email.clicked"
+                 *     ]
                  */
-                type?: string;
+                type?: components["schemas"]["EventType"][];
                 /**
                  * @description Only opens and clicks with one of these verdicts: `human`, `machine`, `suspect`, with commas
                  *     between them.
-                 * @example human,suspect
+                 * @example [
+                 *       "human",
+                 *       "suspect"
+                 *     ]
                  */
-                verdict?: string;
+                verdict?: components["schemas"]["Verdict"][];
             };
             header?: never;
             path?: never;
@@ -2837,35 +4975,140 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "campaign": "spring-sale",
+                     *           "contact": "ada@example.com",
+                     *           "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *           "id": "01a21af6-a71a-727b-9926-6b4f0b3c46f5",
+                     *           "sendId": "snd_AaIa9qagdK63-DC5MOzZIA",
+                     *           "timestamp": "2026-11-27T03:05:01.978Z",
+                     *           "type": "email.delivered"
+                     *         },
+                     *         {
+                     *           "campaign": "spring-sale",
+                     *           "contact": "ada@example.com",
+                     *           "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *           "id": "01a21af6-a6df-727c-8428-8b5bc860eb5b",
+                     *           "sendId": "snd_AaIa9qbfda-ZN2M00H7JVQ",
+                     *           "timestamp": "2026-11-27T03:05:01.919Z",
+                     *           "type": "email.sent"
+                     *         }
+                     *       ],
+                     *       "nextCursor": "AaIa9qbfcnyEKItbyGDrWw"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Event"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email). */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_email";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable).
+             *     - `query_too_slow`: The question takes too long to answer. See [/errors/query_too_slow](/errors/query_too_slow).
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable" | "query_too_slow";
+                    };
                 };
             };
         };
     };
-    get_stream: {
+    streamEvents: {
         parameters: {
             query?: {
                 campaign?: string;
@@ -2874,15 +5117,21 @@ export interface operations {
                 sendId?: string;
                 /**
                  * @description One event type, or several with commas between them.
-                 * @example email.opened,email.clicked
+                 * @example [
+                 *       "email.opened",
+                 *       "email.clicked"
+                 *     ]
                  */
-                type?: string;
+                type?: components["schemas"]["EventType"][];
                 /**
                  * @description Only opens and clicks with one of these verdicts: `human`, `machine`, `suspect`, with commas
                  *     between them.
-                 * @example human,suspect
+                 * @example [
+                 *       "human",
+                 *       "suspect"
+                 *     ]
                  */
-                verdict?: string;
+                verdict?: components["schemas"]["Verdict"][];
             };
             header?: {
                 /** @description The last event that was received */
@@ -2893,22 +5142,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description Server-sent events */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     /**
-                     * @example id: 0199b3b1-7b3c-7000-8000-000000000001
+                     * @example retry: 2000
+                     *
+                     *     id: 0199b3b1-7b3c-7000-8000-000000000001
                      *     data: {"id":"0199b3b1-7b3c-7000-8000-000000000001","type":"email.opened",…}
                      *
                      *     event: skipped
@@ -2917,18 +5160,122 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_contact`: There is no such contact. See [/errors/unknown_contact](/errors/unknown_contact). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_contact";
+                    };
+                };
+            };
+            /** @description - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email). */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_email";
+                    };
+                };
+            };
+            /**
+             * @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited).
+             *     - `too_many_streams`: Too many streams are open. See [/errors/too_many_streams](/errors/too_many_streams).
+             */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited" | "too_many_streams";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable).
+             *     - `query_too_slow`: The question takes too long to answer. See [/errors/query_too_slow](/errors/query_too_slow).
+             *     - `saturated`: The backend is busy. See [/errors/saturated](/errors/saturated).
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable" | "query_too_slow" | "saturated";
+                    };
                 };
             };
         };
     };
-    get_healthz: {
+    getHealth: {
         parameters: {
             query?: never;
             header?: never;
@@ -2937,58 +5284,134 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example ok */
                     "text/plain": string;
                 };
             };
         };
     };
-    post_ingest: {
+    ingestEvents: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
+        /** @description Event lines, one JSON object each, as edges write them; `content-encoding: gzip` and `deflate` are taken */
         requestBody: {
             content: {
+                /**
+                 * @example {"id": "01a21af6-a531-7123-808a-71a5a69f1116", "k": "o", "t": "AQEBAQEac25kX0FhSWE5cWFnZEs2My1EQzVNT3paSUEQAaIa9qagdU-Q8NSTK5vosAJRMK_wE-J6pD8iHitWDfyUwNQ", "ip": "198.51.100.0", "ua": "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Thunderbird/128.4.0"}
+                 *     {"id": "01a21af6-a5fa-7123-80b2-5ccbf289335d", "k": "c", "t": "AQECAQEAABxodHRwczovL2V4YW1wbGUuY29tLz9hPTEmYj0yGnNuZF9BYUlhOXFhZ2RLNjMtREM1TU96WklBEAGiGvamoHVPkPDUkyub6LACUTD8AAVTnxbjfhliHhRiN6IJ", "ip": "198.51.100.0", "ua": "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Thunderbird/128.4.0"}
+                 */
                 "application/x-ndjson": string;
             };
         };
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "accepted": 2,
+                     *       "duplicates": 0,
+                     *       "rejected": 0
+                     *     }
+                     */
                     "application/json": components["schemas"]["IngestAnswer"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /** @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding). */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding";
+                    };
+                };
+            };
+            /** @description - `invalid_ingest_secret`: The ingest secret is not valid. See [/errors/invalid_ingest_secret](/errors/invalid_ingest_secret). */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_ingest_secret";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable).
+             *     - `saturated`: The backend is busy. See [/errors/saturated](/errors/saturated).
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable" | "saturated";
+                    };
                 };
             };
         };
     };
-    get_metrics: {
+    getMetrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -2997,17 +5420,22 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example # TYPE kraiter_ingest_waiting_events gauge
+                     *     kraiter_ingest_waiting_events 0
+                     */
                     "text/plain": string;
                 };
             };
         };
     };
-    get_openapi: {
+    getOpenApi: {
         parameters: {
             query?: never;
             header?: never;
@@ -3016,17 +5444,28 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description OpenAPI 3.1 */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "info": {
+                     *         "title": "Kraiter Tracking",
+                     *         "version": "0.1.0"
+                     *       },
+                     *       "openapi": "3.1.0",
+                     *       "paths": {}
+                     *     }
+                     */
                     "application/json": Record<string, never>;
                 };
             };
         };
     };
-    get_readyz: {
+    getReadiness: {
         parameters: {
             query?: never;
             header?: never;
@@ -3035,14 +5474,21 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "ready": true
+                     *     }
+                     */
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
+            /** @description What was asked for */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3053,10 +5499,18 @@ export interface operations {
             };
         };
     };
-    post_rewrite: {
+    rewrite: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes the request safe to repeat for 24 hours: with the same key and the same body, byte for
+                 *     byte, it creates nothing new and is answered about what the first one created. 1 to 255
+                 *     visible ASCII characters, best a UUID.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3076,14 +5530,7 @@ export interface operations {
             };
         };
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description The mail to send */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3091,17 +5538,17 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "contactId": "con_AaIJwhlqfVKlWImkRFn1qg",
+                     *       "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
                      *       "headers": {
-                     *         "List-Unsubscribe": "<https://t.example.com/u/AQEDAQEa…>",
+                     *         "List-Unsubscribe": "<https://click.example.com/u/AQEDAQ…>",
                      *         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"
                      *       },
-                     *       "html": "<img src=\"https://t.example.com/o/AQEBAQEa….gif\" width=\"1\" …><p><a href=\"https://t.example.com/c/AQECAQEA…\">Look</a> <a href=\"mailto:shop@example.com\">Write to us</a></p>",
+                     *       "html": "<img src=\"https://click.example.com/o/AQEBAQ….gif\" width=\"1\" height=\"1\" alt=\"\" role=\"presentation\" aria-hidden=\"true\" style=\"display:block;width:1px;height:1px;border:0;margin:0;padding:0\"><p><a href=\"https://click.example.com/c/AQECAQ…\">Look</a> <a href=\"mailto:shop@example.com\">Write to us</a></p>",
                      *       "links": [
                      *         {
                      *           "index": 0,
                      *           "source": "https://example.com/?a=1&amp;b=2",
-                     *           "trackedUrl": "https://t.example.com/c/AQECAQEA…",
+                     *           "trackedUrl": "https://click.example.com/c/AQECAQ…",
                      *           "url": "https://example.com/?a=1&b=2"
                      *         },
                      *         {
@@ -3110,16 +5557,185 @@ export interface operations {
                      *           "url": "mailto:shop@example.com"
                      *         }
                      *       ],
-                     *       "sendId": "snd_AaIJwhlqfVKlWImkRFn1qg",
+                     *       "sendId": "snd_AaIa9qagdK63-DC5MOzZIA",
                      *       "warnings": []
                      *     }
                      */
                     "application/json": components["schemas"]["RewriteAnswer"];
                 };
             };
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_header`: A header of the request is not usable. See [/errors/invalid_header](/errors/invalid_header).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_header" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_contact`: There is no such contact. See [/errors/unknown_contact](/errors/unknown_contact). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_contact";
+                    };
+                };
+            };
+            /**
+             * @description - `idempotency_key_in_use`: The same request is under way. See [/errors/idempotency_key_in_use](/errors/idempotency_key_in_use).
+             *     - `send_conflict`: The send id belongs to another contact. See [/errors/send_conflict](/errors/send_conflict).
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "idempotency_key_in_use" | "send_conflict";
+                    };
+                };
+            };
+            /** @description - `contact_erased`: The contact was erased. See [/errors/contact_erased](/errors/contact_erased). */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "contact_erased";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `idempotency_key_reused`: The idempotency key belongs to another request. See [/errors/idempotency_key_reused](/errors/idempotency_key_reused).
+             *     - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email).
+             *     - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `mail_too_complex`: The mail needs more memory than allowed. See [/errors/mail_too_complex](/errors/mail_too_complex).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "idempotency_key_reused" | "invalid_email" | "invalid_value" | "mail_too_complex" | "missing_field" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
+                };
+            };
         };
     };
-    post_rewrite_batch: {
+    rewriteBatch: {
         parameters: {
             query?: never;
             header?: never;
@@ -3129,68 +5745,392 @@ export interface operations {
         requestBody: {
             content: {
                 /**
-                 * @example {"html":"<a href=https://example.com/>Look</a>","campaign":"spring-sale"}
-                 *     {"contact":"ada@example.com"}
-                 *     {"contact":"nobody"}
+                 * @example {"html": "<a href=https://example.com/>Look</a>", "campaign": "spring-sale"}
+                 *     {"contact": "ada@example.com"}
+                 *     {"contact": "nobody"}
                  */
                 "application/x-ndjson": string;
             };
         };
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description A line for each recipient */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     /**
-                     * @example {"sendId":"snd_AaIJwhlqfVKlWImkRFn1qg","contactId":"con_…","html":"…","headers":{},"links":[],"warnings":[]}
-                     *     {"error":{"type":"about:blank","title":"Not an email address","status":422,"code":"invalid_email","detail":"…","field":"contact"}}
+                     * @example {"sendId":"snd_AaIa9qbfda-ZN2M00H7JVQ","contactId":"con_AaIa9qagdU-Q8NSTK5vosA","html":"<a href=https://click.example.com/c/AQECAQ…>Look</a><img src=\"https://click.example.com/o/AQEBAQ….gif\" width=\"1\" height=\"1\" alt=\"\" role=\"presentation\" aria-hidden=\"true\" style=\"display:block;width:1px;height:1px;border:0;margin:0;padding:0\">","headers":{"List-Unsubscribe":"<https://click.example.com/u/AQEDAQ…>","List-Unsubscribe-Post":"List-Unsubscribe=One-Click"},"links":[{"index":0,"source":"https://example.com/","url":"https://example.com/","trackedUrl":"https://click.example.com/c/AQECAQ…"}],"warnings":[]}
+                     *     {"error":{"type":"/errors/invalid_email","title":"Not an email address","status":422,"code":"invalid_email","detail":"\"nobody\" is not an email address: Missing separator character '@'.","field":"contact"}}
                      */
                     "application/x-ndjson": string;
                 };
             };
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `mail_too_complex`: The mail needs more memory than allowed. See [/errors/mail_too_complex](/errors/mail_too_complex).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_value" | "mail_too_complex" | "missing_field" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
+                };
+            };
         };
     };
-    post_send: {
+    createSend: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes the request safe to repeat for 24 hours: with the same key and the same body, byte for
+                 *     byte, it creates nothing new and is answered about what the first one created. 1 to 255
+                 *     visible ASCII characters, best a UUID.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "campaign": "spring-sale",
+                 *       "contact": "ada@example.com",
+                 *       "status": "queued"
+                 *     }
+                 */
                 "application/json": components["schemas"]["SendRequest"];
             };
         };
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "bouncedAt": null,
+                     *       "campaign": "spring-sale",
+                     *       "clickedAt": null,
+                     *       "clicks": [],
+                     *       "clicksCount": 0,
+                     *       "complainedAt": null,
+                     *       "contact": "ada@example.com",
+                     *       "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *       "deliveredAt": null,
+                     *       "failedAt": null,
+                     *       "humanClickedAt": null,
+                     *       "humanClicksCount": 0,
+                     *       "humanOpenedAt": null,
+                     *       "humanOpensCount": 0,
+                     *       "id": "snd_AaIa9qbtdz2Cps1GLXu42A",
+                     *       "machineClicksCount": 0,
+                     *       "machineOpensCount": 0,
+                     *       "openedAt": null,
+                     *       "opens": [],
+                     *       "opensCount": 0,
+                     *       "registeredAt": "2026-11-27T03:05:01.933Z",
+                     *       "sentAt": null,
+                     *       "status": "queued",
+                     *       "unsubscribedAt": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Send"];
+                };
+            };
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_header`: A header of the request is not usable. See [/errors/invalid_header](/errors/invalid_header).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_header" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_contact`: There is no such contact. See [/errors/unknown_contact](/errors/unknown_contact). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_contact";
+                    };
+                };
+            };
+            /**
+             * @description - `idempotency_key_in_use`: The same request is under way. See [/errors/idempotency_key_in_use](/errors/idempotency_key_in_use).
+             *     - `send_conflict`: The send id belongs to another contact. See [/errors/send_conflict](/errors/send_conflict).
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "idempotency_key_in_use" | "send_conflict";
+                    };
+                };
+            };
+            /** @description - `contact_erased`: The contact was erased. See [/errors/contact_erased](/errors/contact_erased). */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "contact_erased";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `idempotency_key_reused`: The idempotency key belongs to another request. See [/errors/idempotency_key_reused](/errors/idempotency_key_reused).
+             *     - `invalid_email`: Not an email address. See [/errors/invalid_email](/errors/invalid_email).
+             *     - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "idempotency_key_reused" | "invalid_email" | "invalid_value" | "missing_field" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    get_send: {
+    getSend: {
         parameters: {
             query?: never;
             header?: never;
@@ -3202,25 +6142,174 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "bouncedAt": null,
+                     *       "campaign": "spring-sale",
+                     *       "clickedAt": "2026-11-27T03:05:01.690Z",
+                     *       "clicks": [
+                     *         {
+                     *           "campaign": "spring-sale",
+                     *           "client": {
+                     *             "device": "computer",
+                     *             "mailClient": "Thunderbird",
+                     *             "os": "Windows 10",
+                     *             "proxied": false
+                     *           },
+                     *           "contact": "ada@example.com",
+                     *           "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *           "id": "01a21af6-a5fa-7123-80b2-5ccbf289335d",
+                     *           "index": 0,
+                     *           "ip": "198.51.100.0",
+                     *           "reasons": [
+                     *             "too_soon"
+                     *           ],
+                     *           "sendId": "snd_AaIa9qagdK63-DC5MOzZIA",
+                     *           "timestamp": "2026-11-27T03:05:01.690Z",
+                     *           "type": "email.clicked",
+                     *           "url": "https://example.com/?a=1&b=2",
+                     *           "userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Thunderbird/128.4.0",
+                     *           "verdict": "suspect"
+                     *         }
+                     *       ],
+                     *       "clicksCount": 1,
+                     *       "complainedAt": null,
+                     *       "contact": "ada@example.com",
+                     *       "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *       "deliveredAt": "2026-11-27T03:05:01.978Z",
+                     *       "failedAt": null,
+                     *       "humanClickedAt": null,
+                     *       "humanClicksCount": 0,
+                     *       "humanOpenedAt": null,
+                     *       "humanOpensCount": 0,
+                     *       "id": "snd_AaIa9qagdK63-DC5MOzZIA",
+                     *       "machineClicksCount": 0,
+                     *       "machineOpensCount": 0,
+                     *       "openedAt": "2026-11-27T03:05:01.489Z",
+                     *       "opens": [
+                     *         {
+                     *           "campaign": "spring-sale",
+                     *           "client": {
+                     *             "device": "computer",
+                     *             "mailClient": "Thunderbird",
+                     *             "os": "Windows 10",
+                     *             "proxied": false
+                     *           },
+                     *           "contact": "ada@example.com",
+                     *           "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *           "id": "01a21af6-a531-7123-808a-71a5a69f1116",
+                     *           "ip": "198.51.100.0",
+                     *           "reasons": [
+                     *             "too_soon"
+                     *           ],
+                     *           "sendId": "snd_AaIa9qagdK63-DC5MOzZIA",
+                     *           "timestamp": "2026-11-27T03:05:01.489Z",
+                     *           "type": "email.opened",
+                     *           "userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Thunderbird/128.4.0",
+                     *           "verdict": "suspect"
+                     *         }
+                     *       ],
+                     *       "opensCount": 1,
+                     *       "registeredAt": "2026-11-27T03:05:01.856Z",
+                     *       "sentAt": "2026-11-27T03:05:01.856Z",
+                     *       "status": "delivered",
+                     *       "unsubscribedAt": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Send"];
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_send`: There is no such send. See [/errors/unknown_send](/errors/unknown_send). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_send";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    patch_send: {
+    updateSend: {
         parameters: {
             query?: never;
             header?: never;
@@ -3232,29 +6321,239 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "status": "delivered"
+                 *     }
+                 */
                 "application/json": components["schemas"]["StatusChange"];
             };
         };
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "bouncedAt": null,
+                     *       "campaign": "spring-sale",
+                     *       "clickedAt": "2026-11-27T03:05:01.690Z",
+                     *       "clicks": [
+                     *         {
+                     *           "campaign": "spring-sale",
+                     *           "client": {
+                     *             "device": "computer",
+                     *             "mailClient": "Thunderbird",
+                     *             "os": "Windows 10",
+                     *             "proxied": false
+                     *           },
+                     *           "contact": "ada@example.com",
+                     *           "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *           "id": "01a21af6-a5fa-7123-80b2-5ccbf289335d",
+                     *           "index": 0,
+                     *           "ip": "198.51.100.0",
+                     *           "reasons": [
+                     *             "too_soon"
+                     *           ],
+                     *           "sendId": "snd_AaIa9qagdK63-DC5MOzZIA",
+                     *           "timestamp": "2026-11-27T03:05:01.690Z",
+                     *           "type": "email.clicked",
+                     *           "url": "https://example.com/?a=1&b=2",
+                     *           "userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Thunderbird/128.4.0",
+                     *           "verdict": "suspect"
+                     *         }
+                     *       ],
+                     *       "clicksCount": 1,
+                     *       "complainedAt": null,
+                     *       "contact": "ada@example.com",
+                     *       "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *       "deliveredAt": "2026-11-27T03:05:01.978Z",
+                     *       "failedAt": null,
+                     *       "humanClickedAt": null,
+                     *       "humanClicksCount": 0,
+                     *       "humanOpenedAt": null,
+                     *       "humanOpensCount": 0,
+                     *       "id": "snd_AaIa9qagdK63-DC5MOzZIA",
+                     *       "machineClicksCount": 0,
+                     *       "machineOpensCount": 0,
+                     *       "openedAt": "2026-11-27T03:05:01.489Z",
+                     *       "opens": [
+                     *         {
+                     *           "campaign": "spring-sale",
+                     *           "client": {
+                     *             "device": "computer",
+                     *             "mailClient": "Thunderbird",
+                     *             "os": "Windows 10",
+                     *             "proxied": false
+                     *           },
+                     *           "contact": "ada@example.com",
+                     *           "contactId": "con_AaIa9qagdU-Q8NSTK5vosA",
+                     *           "id": "01a21af6-a531-7123-808a-71a5a69f1116",
+                     *           "ip": "198.51.100.0",
+                     *           "reasons": [
+                     *             "too_soon"
+                     *           ],
+                     *           "sendId": "snd_AaIa9qagdK63-DC5MOzZIA",
+                     *           "timestamp": "2026-11-27T03:05:01.489Z",
+                     *           "type": "email.opened",
+                     *           "userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Thunderbird/128.4.0",
+                     *           "verdict": "suspect"
+                     *         }
+                     *       ],
+                     *       "opensCount": 1,
+                     *       "registeredAt": "2026-11-27T03:05:01.856Z",
+                     *       "sentAt": "2026-11-27T03:05:01.856Z",
+                     *       "status": "delivered",
+                     *       "unsubscribedAt": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Send"];
+                };
+            };
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_send`: There is no such send. See [/errors/unknown_send](/errors/unknown_send). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_send";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_value" | "missing_field" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    post_statuses: {
+    reportStatuses: {
         parameters: {
             query?: never;
             header?: never;
@@ -3263,29 +6562,112 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {"sendId": "snd_AaIa9qagdK63-DC5MOzZIA", "status": "delivered"}
+                 *     {"sendId": "nope", "status": "bounced"}
+                 */
                 "application/x-ndjson": string;
             };
         };
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {"sendId":"snd_AaIa9qagdK63-DC5MOzZIA","status":"delivered"}
+                     *     {"sendId":"nope","error":{"type":"/errors/unknown_send","title":"There is no such send","status":404,"code":"unknown_send","detail":"No send \"nope\". Register it by POST /rewrite or POST /sends."}}
+                     */
                     "application/x-ndjson": string;
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    get_settings: {
+    getSettings: {
         parameters: {
             query?: never;
             header?: never;
@@ -3294,25 +6676,105 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "addressMode": "full",
+                     *       "recordingMaxAgeDays": null,
+                     *       "retentionDays": 400,
+                     *       "trackingEnabled": true,
+                     *       "trackingOrigin": "https://click.example.com",
+                     *       "trackingPathPrefix": "",
+                     *       "verdicts": {
+                     *         "burstMillis": 2000,
+                     *         "manyRecipients": 8,
+                     *         "manyRecipientsMillis": 600000,
+                     *         "sweepMillis": 30000,
+                     *         "tooSoonMillis": 2000
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    patch_settings: {
+    updateSettings: {
         parameters: {
             query?: never;
             header?: never;
@@ -3321,29 +6783,171 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "addressMode": "truncated",
+                 *       "retentionDays": 90
+                 *     }
+                 */
                 "application/json": components["schemas"]["SettingsChange"];
             };
         };
         responses: {
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "addressMode": "truncated",
+                     *       "recordingMaxAgeDays": null,
+                     *       "retentionDays": 90,
+                     *       "trackingEnabled": true,
+                     *       "trackingOrigin": "https://click.example.com",
+                     *       "trackingPathPrefix": "",
+                     *       "verdicts": {
+                     *         "burstMillis": 2000,
+                     *         "manyRecipients": 8,
+                     *         "manyRecipientsMillis": 600000,
+                     *         "sweepMillis": 30000,
+                     *         "tooSoonMillis": 2000
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_value" | "missing_field" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    get_stats: {
+    getStats: {
         parameters: {
             query?: {
                 /** @description Of this campaign only. */
@@ -3372,9 +6976,12 @@ export interface operations {
                 /**
                  * @description Only one event type, or several with commas between them. Rates stand beside them all the
                  *     same.
-                 * @example email.opened,email.clicked
+                 * @example [
+                 *       "email.opened",
+                 *       "email.clicked"
+                 *     ]
                  */
-                type?: string;
+                type?: components["schemas"]["EventType"][];
             };
             header?: never;
             path?: never;
@@ -3382,35 +6989,161 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "from": "2026-11-27T03:00:00.000Z",
+                     *       "interval": "hour",
+                     *       "points": [
+                     *         {
+                     *           "bounced": 0,
+                     *           "clicks": 1,
+                     *           "complained": 0,
+                     *           "delivered": 1,
+                     *           "humanClicks": 0,
+                     *           "humanOpens": 0,
+                     *           "local": "2026-11-27T03:00:00+00:00",
+                     *           "machineClicks": 0,
+                     *           "machineOpens": 0,
+                     *           "opens": 1,
+                     *           "sent": 2,
+                     *           "start": "2026-11-27T03:00:00.000Z",
+                     *           "uniqueClicks": 1,
+                     *           "uniqueHumanClicks": 0,
+                     *           "uniqueHumanOpens": 0,
+                     *           "uniqueOpens": 1,
+                     *           "unsubscribes": 0
+                     *         }
+                     *       ],
+                     *       "rates": {
+                     *         "bounceRate": 0,
+                     *         "clickRate": 1,
+                     *         "clickToOpenRate": 1,
+                     *         "complaintRate": 0,
+                     *         "humanClickRate": 0,
+                     *         "humanClickToOpenRate": null,
+                     *         "humanOpenRate": 0,
+                     *         "of": "delivered",
+                     *         "openRate": 1,
+                     *         "unsubscribeRate": 0
+                     *       },
+                     *       "timeZone": "UTC",
+                     *       "to": "2026-11-27T04:00:00.000Z",
+                     *       "totals": {
+                     *         "bounced": 0,
+                     *         "clicks": 1,
+                     *         "complained": 0,
+                     *         "delivered": 1,
+                     *         "humanClicks": 0,
+                     *         "humanOpens": 0,
+                     *         "machineClicks": 0,
+                     *         "machineOpens": 0,
+                     *         "opens": 1,
+                     *         "sent": 2,
+                     *         "uniqueClicks": 1,
+                     *         "uniqueHumanClicks": 0,
+                     *         "uniqueHumanOpens": 0,
+                     *         "uniqueOpens": 1,
+                     *         "unsubscribes": 0
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Stats"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable).
+             *     - `query_too_slow`: The question takes too long to answer. See [/errors/query_too_slow](/errors/query_too_slow).
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable" | "query_too_slow";
+                    };
                 };
             };
         };
     };
-    get_clients: {
+    getClientStats: {
         parameters: {
             query?: {
                 /** @description Of this campaign only. */
@@ -3438,35 +7171,170 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "browsers": [
+                     *         {
+                     *           "clicks": 1,
+                     *           "humanClicks": 0,
+                     *           "humanOpens": 0,
+                     *           "machineClicks": 0,
+                     *           "machineOpens": 0,
+                     *           "name": null,
+                     *           "opens": 1
+                     *         }
+                     *       ],
+                     *       "devices": [
+                     *         {
+                     *           "clicks": 1,
+                     *           "humanClicks": 0,
+                     *           "humanOpens": 0,
+                     *           "machineClicks": 0,
+                     *           "machineOpens": 0,
+                     *           "name": "computer",
+                     *           "opens": 1
+                     *         }
+                     *       ],
+                     *       "from": "2026-10-29T00:00:00.000Z",
+                     *       "mailClients": [
+                     *         {
+                     *           "clicks": 1,
+                     *           "humanClicks": 0,
+                     *           "humanOpens": 0,
+                     *           "machineClicks": 0,
+                     *           "machineOpens": 0,
+                     *           "name": "Thunderbird",
+                     *           "opens": 1
+                     *         }
+                     *       ],
+                     *       "proxied": {
+                     *         "clicks": 0,
+                     *         "humanClicks": 0,
+                     *         "humanOpens": 0,
+                     *         "machineClicks": 0,
+                     *         "machineOpens": 0,
+                     *         "opens": 0
+                     *       },
+                     *       "systems": [
+                     *         {
+                     *           "clicks": 1,
+                     *           "humanClicks": 0,
+                     *           "humanOpens": 0,
+                     *           "machineClicks": 0,
+                     *           "machineOpens": 0,
+                     *           "name": "Windows 10",
+                     *           "opens": 1
+                     *         }
+                     *       ],
+                     *       "timeZone": "UTC",
+                     *       "to": "2026-11-28T00:00:00.000Z",
+                     *       "totals": {
+                     *         "clicks": 1,
+                     *         "humanClicks": 0,
+                     *         "humanOpens": 0,
+                     *         "machineClicks": 0,
+                     *         "machineOpens": 0,
+                     *         "opens": 1
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["ClientStats"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable).
+             *     - `query_too_slow`: The question takes too long to answer. See [/errors/query_too_slow](/errors/query_too_slow).
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable" | "query_too_slow";
+                    };
                 };
             };
         };
     };
-    get_links: {
+    listLinkStats: {
         parameters: {
             query?: {
                 /**
@@ -3497,35 +7365,129 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "clicks": 1,
+                     *           "humanClicks": 0,
+                     *           "index": 0,
+                     *           "machineClicks": 0,
+                     *           "url": "https://example.com/?a=1&b=2"
+                     *         }
+                     *       ],
+                     *       "nextCursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_LinkStats"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_send`: There is no such send. See [/errors/unknown_send](/errors/unknown_send). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_send";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable).
+             *     - `query_too_slow`: The question takes too long to answer. See [/errors/query_too_slow](/errors/query_too_slow).
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable" | "query_too_slow";
+                    };
                 };
             };
         };
     };
-    get_webhooks: {
+    listWebhooks: {
         parameters: {
             query?: {
                 /** @description `nextCursor` of the page before. */
@@ -3539,76 +7501,340 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "batchSize": 100,
+                     *           "createdAt": "2026-11-27T09:30:00.000Z",
+                     *           "description": null,
+                     *           "failingSince": null,
+                     *           "failures": 0,
+                     *           "id": "whk_AZmzxNXmf4ChssPU5fYHGA",
+                     *           "lastAcceptedAt": null,
+                     *           "lastError": null,
+                     *           "lastFailedAt": null,
+                     *           "paused": null,
+                     *           "previousSecretUntil": null,
+                     *           "types": [
+                     *             "email.clicked",
+                     *             "email.bounced"
+                     *           ],
+                     *           "url": "https://hooks.example.com/kraiter",
+                     *           "verdicts": [
+                     *             "human"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "nextCursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_Webhook"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    post_webhook: {
+    createWebhook: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes the request safe to repeat for 24 hours: with the same key and the same body, byte for
+                 *     byte, it creates nothing new and is answered about what the first one created. 1 to 255
+                 *     visible ASCII characters, best a UUID.
+                 * @example 8e03978e-40d5-43e8-bc93-6894a57f9324
+                 */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "types": [
+                 *         "email.clicked",
+                 *         "email.bounced"
+                 *       ],
+                 *       "url": "https://hooks.example.com/kraiter",
+                 *       "verdicts": [
+                 *         "human"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["WebhookRequest"];
             };
         };
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description Made */
             201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "batchSize": 100,
+                     *       "createdAt": "2026-11-27T09:30:00.000Z",
+                     *       "description": null,
+                     *       "failingSince": null,
+                     *       "failures": 0,
+                     *       "id": "whk_AZmzxNXmf4ChssPU5fYHGA",
+                     *       "lastAcceptedAt": null,
+                     *       "lastError": null,
+                     *       "lastFailedAt": null,
+                     *       "paused": null,
+                     *       "previousSecretUntil": null,
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwzVkKbGl1yXE=",
+                     *       "types": [
+                     *         "email.clicked",
+                     *         "email.bounced"
+                     *       ],
+                     *       "url": "https://hooks.example.com/kraiter",
+                     *       "verdicts": [
+                     *         "human"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["NewWebhook"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_header`: A header of the request is not usable. See [/errors/invalid_header](/errors/invalid_header).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_header" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /**
+             * @description - `idempotency_key_in_use`: The same request is under way. See [/errors/idempotency_key_in_use](/errors/idempotency_key_in_use).
+             *     - `too_many_webhooks`: There are too many webhooks. See [/errors/too_many_webhooks](/errors/too_many_webhooks).
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "idempotency_key_in_use" | "too_many_webhooks";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `idempotency_key_reused`: The idempotency key belongs to another request. See [/errors/idempotency_key_reused](/errors/idempotency_key_reused).
+             *     - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `refused_url`: Webhooks are not sent to this URL. See [/errors/refused_url](/errors/refused_url).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "idempotency_key_reused" | "invalid_value" | "missing_field" | "refused_url" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    get_webhook: {
+    getWebhook: {
         parameters: {
             query?: never;
             header?: never;
@@ -3623,35 +7849,123 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "batchSize": 100,
+                     *       "createdAt": "2026-11-27T09:30:00.000Z",
+                     *       "description": null,
+                     *       "failingSince": null,
+                     *       "failures": 0,
+                     *       "id": "whk_AZmzxNXmf4ChssPU5fYHGA",
+                     *       "lastAcceptedAt": null,
+                     *       "lastError": null,
+                     *       "lastFailedAt": null,
+                     *       "paused": null,
+                     *       "previousSecretUntil": null,
+                     *       "types": [
+                     *         "email.clicked",
+                     *         "email.bounced"
+                     *       ],
+                     *       "url": "https://hooks.example.com/kraiter",
+                     *       "verdicts": [
+                     *         "human"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_webhook`: There is no such webhook. See [/errors/unknown_webhook](/errors/unknown_webhook). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_webhook";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    delete_webhook: {
+    deleteWebhook: {
         parameters: {
             query?: never;
             header?: never;
@@ -3666,33 +7980,98 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description Done */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_webhook`: There is no such webhook. See [/errors/unknown_webhook](/errors/unknown_webhook). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_webhook";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    patch_webhook: {
+    updateWebhook: {
         parameters: {
             query?: never;
             header?: never;
@@ -3707,39 +8086,187 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "batchSize": 250,
+                 *       "types": null
+                 *     }
+                 */
                 "application/json": components["schemas"]["WebhookChange"];
             };
         };
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "batchSize": 250,
+                     *       "createdAt": "2026-11-27T09:30:00.000Z",
+                     *       "description": null,
+                     *       "failingSince": null,
+                     *       "failures": 0,
+                     *       "id": "whk_AZmzxNXmf4ChssPU5fYHGA",
+                     *       "lastAcceptedAt": null,
+                     *       "lastError": null,
+                     *       "lastFailedAt": null,
+                     *       "paused": null,
+                     *       "previousSecretUntil": null,
+                     *       "types": null,
+                     *       "url": "https://hooks.example.com/kraiter",
+                     *       "verdicts": [
+                     *         "human"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_webhook`: There is no such webhook. See [/errors/unknown_webhook](/errors/unknown_webhook). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_webhook";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `refused_url`: Webhooks are not sent to this URL. See [/errors/refused_url](/errors/refused_url).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_value" | "missing_field" | "refused_url" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    get_webhook_deliveries: {
+    listWebhookDeliveries: {
         parameters: {
             query?: {
                 /** @description `nextCursor` of the page before. */
@@ -3750,7 +8277,7 @@ export interface operations {
                  * @description Only `pending`, `delivered` or `dead` ones.
                  * @example dead
                  */
-                status?: string;
+                status?: components["schemas"]["DeliveryStatus"];
             };
             header?: never;
             path: {
@@ -3764,35 +8291,132 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "attempts": 12,
+                     *           "createdAt": "2026-11-27T09:30:00.000Z",
+                     *           "deliveredAt": null,
+                     *           "events": 3,
+                     *           "id": "dlv_AZmzxNXmf4ChssPU5fYHGA",
+                     *           "lastAttemptAt": "2026-11-28T09:30:00.000Z",
+                     *           "lastDurationMillis": 15000,
+                     *           "lastError": "no answer within 15 s",
+                     *           "lastStatus": null,
+                     *           "nextAttemptAt": null,
+                     *           "status": "dead"
+                     *         }
+                     *       ],
+                     *       "nextCursor": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Page_WebhookDelivery"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /** @description - `invalid_parameter`: A parameter of the URL is not usable. See [/errors/invalid_parameter](/errors/invalid_parameter). */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_parameter";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_webhook`: There is no such webhook. See [/errors/unknown_webhook](/errors/unknown_webhook). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_webhook";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    post_webhook_pause: {
+    pauseWebhook: {
         parameters: {
             query?: never;
             header?: never;
@@ -3807,35 +8431,169 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "batchSize": 100,
+                     *       "createdAt": "2026-11-27T09:30:00.000Z",
+                     *       "description": null,
+                     *       "failingSince": null,
+                     *       "failures": 0,
+                     *       "id": "whk_AZmzxNXmf4ChssPU5fYHGA",
+                     *       "lastAcceptedAt": null,
+                     *       "lastError": null,
+                     *       "lastFailedAt": null,
+                     *       "paused": {
+                     *         "at": "2026-11-27T09:30:00.000Z",
+                     *         "by": "tenant",
+                     *         "reason": null
+                     *       },
+                     *       "previousSecretUntil": null,
+                     *       "types": [
+                     *         "email.clicked",
+                     *         "email.bounced"
+                     *       ],
+                     *       "url": "https://hooks.example.com/kraiter",
+                     *       "verdicts": [
+                     *         "human"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_webhook`: There is no such webhook. See [/errors/unknown_webhook](/errors/unknown_webhook). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_webhook";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /**
+             * @description - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    post_webhook_ping: {
+    pingWebhook: {
         parameters: {
             query?: never;
             header?: never;
@@ -3850,35 +8608,153 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "accepted": true,
+                     *       "durationMillis": 41,
+                     *       "error": null,
+                     *       "status": 200
+                     *     }
+                     */
                     "application/json": components["schemas"]["WebhookPing"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_webhook`: There is no such webhook. See [/errors/unknown_webhook](/errors/unknown_webhook). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_webhook";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /**
+             * @description - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /**
+             * @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable).
+             *     - `saturated`: The backend is busy. See [/errors/saturated](/errors/saturated).
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable" | "saturated";
+                    };
                 };
             };
         };
     };
-    post_webhook_replay: {
+    replayWebhookDeliveries: {
         parameters: {
             query?: never;
             header?: never;
@@ -3891,41 +8767,174 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
+                /**
+                 * @example {
+                 *       "deliveries": [
+                 *         "dlv_AZmzxNXmf4ChssPU5fYHGA"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["ReplayRequest"];
             };
         };
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "replayed": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["WebhookReplay"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_webhook`: There is no such webhook. See [/errors/unknown_webhook](/errors/unknown_webhook). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_webhook";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_value" | "missing_field" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    post_webhook_resume: {
+    resumeWebhook: {
         parameters: {
             query?: never;
             header?: never;
@@ -3940,35 +8949,165 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "batchSize": 100,
+                     *       "createdAt": "2026-11-27T09:30:00.000Z",
+                     *       "description": null,
+                     *       "failingSince": null,
+                     *       "failures": 0,
+                     *       "id": "whk_AZmzxNXmf4ChssPU5fYHGA",
+                     *       "lastAcceptedAt": null,
+                     *       "lastError": null,
+                     *       "lastFailedAt": null,
+                     *       "paused": null,
+                     *       "previousSecretUntil": null,
+                     *       "types": [
+                     *         "email.clicked",
+                     *         "email.bounced"
+                     *       ],
+                     *       "url": "https://hooks.example.com/kraiter",
+                     *       "verdicts": [
+                     *         "human"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_webhook`: There is no such webhook. See [/errors/unknown_webhook](/errors/unknown_webhook). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_webhook";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /**
+             * @description - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
     };
-    post_webhook_secret: {
+    rotateWebhookSecret: {
         parameters: {
             query?: never;
             header?: never;
@@ -3981,36 +9120,168 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
+                /**
+                 * @example {
+                 *       "overlapSeconds": 3600
+                 *     }
+                 */
                 "application/json": components["schemas"]["RotationRequest"];
             };
         };
         responses: {
-            /** @description Something about the request is wrong. */
-            "4XX": {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            /** @description What was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "previousSecretUntil": "2026-11-27T10:30:00.000Z",
+                     *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwzVkKbGl1yXE="
+                     *     }
+                     */
                     "application/json": components["schemas"]["WebhookSecret"];
                 };
             };
-            /** @description The service cannot answer now; the same request may be answered later. */
-            503: {
+            /**
+             * @description - `invalid_encoding`: The body cannot be decoded. See [/errors/invalid_encoding](/errors/invalid_encoding).
+             *     - `invalid_json`: The body is not JSON. See [/errors/invalid_json](/errors/invalid_json).
+             */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_encoding" | "invalid_json";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_api_key`: The API key is not valid. See [/errors/invalid_api_key](/errors/invalid_api_key).
+             *     - `missing_api_key`: No API key was sent. See [/errors/missing_api_key](/errors/missing_api_key).
+             *     - `revoked_api_key`: The API key was revoked. See [/errors/revoked_api_key](/errors/revoked_api_key).
+             */
+            401: {
+                headers: {
+                    /** @description How to authenticate */
+                    "www-authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_api_key" | "missing_api_key" | "revoked_api_key";
+                    };
+                };
+            };
+            /** @description - `missing_scope`: The API key lacks a scope. See [/errors/missing_scope](/errors/missing_scope). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "missing_scope";
+                    };
+                };
+            };
+            /** @description - `unknown_webhook`: There is no such webhook. See [/errors/unknown_webhook](/errors/unknown_webhook). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unknown_webhook";
+                    };
+                };
+            };
+            /** @description - `body_too_large`: The body is too large. See [/errors/body_too_large](/errors/body_too_large). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "body_too_large";
+                    };
+                };
+            };
+            /** @description - `unsupported_media_type`: The content type is not supported. See [/errors/unsupported_media_type](/errors/unsupported_media_type). */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /**
+             * @description - `invalid_value`: A field has a value that is not allowed. See [/errors/invalid_value](/errors/invalid_value).
+             *     - `missing_field`: A field is missing. See [/errors/missing_field](/errors/missing_field).
+             *     - `unknown_field`: A field is not known. See [/errors/unknown_field](/errors/unknown_field).
+             *     - `wrong_type`: A field has the wrong type. See [/errors/wrong_type](/errors/wrong_type).
+             */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "invalid_value" | "missing_field" | "unknown_field" | "wrong_type";
+                    };
+                };
+            };
+            /** @description - `rate_limited`: The API key makes too many requests. See [/errors/rate_limited](/errors/rate_limited). */
+            429: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description - `internal`: Something went wrong here. See [/errors/internal](/errors/internal). */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "internal";
+                    };
+                };
+            };
+            /** @description - `database_unavailable`: The database does not answer. See [/errors/database_unavailable](/errors/database_unavailable). */
+            503: {
+                headers: {
+                    /** @description Seconds to wait */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {string} */
+                        code?: "database_unavailable";
+                    };
                 };
             };
         };
