@@ -49,7 +49,7 @@ pub(crate) enum SubmitError {
 struct Job {
     events: Vec<EdgeEvent>,
     answer: oneshot::Sender<Option<Outcome>>,
-    _room: tokio::sync::OwnedSemaphorePermit,
+    room: tokio::sync::OwnedSemaphorePermit,
 }
 
 /// Where requests leave their events.
@@ -89,13 +89,13 @@ impl IngestQueue {
     pub(crate) async fn submit(&self, events: Vec<EdgeEvent>) -> Result<Outcome, SubmitError> {
         let size = u32::try_from(events.len().min(MAX_WAITING_EVENTS)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(size);
-        let _room = room.map_err(|_| SubmitError::Saturated)?;
+        let room = room.map_err(|_| SubmitError::Saturated)?;
         let (answer, outcome) = oneshot::channel();
         self.jobs
             .send(Job {
                 events,
                 answer,
-                _room,
+                room,
             })
             .map_err(|_| SubmitError::Unavailable)?;
         outcome.await.ok().flatten().ok_or(SubmitError::Unavailable)
@@ -203,6 +203,8 @@ fn record_lags(group: &Group) {
 
 impl Job {
     fn answer(self, outcome: Option<Outcome>) {
+        // First, so that whoever hears the answer sees that nothing waits any more.
+        drop(self.room);
         // A client that hung up sends its batch again and gets duplicates.
         let _ = self.answer.send(outcome);
     }
