@@ -132,7 +132,8 @@ fn answers_of_postgres_cut_off_at_any_byte_lose_nothing_and_count_nothing_twice(
     let (mut total, mut lost_answers, mut sweeps) = (0, 0, 0);
     // In steps that the answer to a commit cannot hide between, until all that Postgres says while it
     // takes a batch fits in. That is little on a connection that has taken one before, and more
-    // on a new one: where the two took turns at the wrong moment, the sweep begins again.
+    // on a new one: where the two took turns at the wrong moment, or another connection
+    // of the backend's was cut in its stead, the sweep begins again.
     let mut bytes = 0;
     loop {
         bytes += 7;
@@ -164,7 +165,7 @@ fn answers_of_postgres_cut_off_at_any_byte_lose_nothing_and_count_nothing_twice(
         assert_eq!(opened(&platform), total, "{bytes}");
         if proxy.faults() == faults {
             sweeps += 1;
-            if lost_answers > 0 || sweeps == 20 {
+            if lost_answers > 0 || sweeps == 60 {
                 break;
             }
             bytes = sweeps;
