@@ -75,7 +75,7 @@ fn every_relative_link_in_the_documents_leads_somewhere() {
         "client/README.md",
     ] {
         let text = read(document);
-        let folder = root().join(document.as_str()).parent().unwrap().to_owned();
+        let folder = root().join(document).parent().unwrap().to_owned();
         for target in text
             .split("](")
             .skip(1)
