@@ -34,30 +34,22 @@ impl<'h> Comments<'h> {
         }
     }
 
-    fn from(&self, start: usize) -> &'h [u8] {
-        self.html.get(start..).unwrap_or_default()
-    }
-
-    /// Whether a comment starts at `start`, and the end of it if it has one. To be asked in
-    /// ascending order: what starts within a comment ends with it, so no byte is looked at twice.
-    pub(super) fn end_of(&mut self, start: usize) -> Option<Option<usize>> {
-        if !self.from(start).starts_with(b"<!--") {
-            return None;
-        }
-        if self.is_open_to_the_end {
-            return Some(None);
-        }
-        if self.end.is_none_or(|end| end <= start) {
-            let bytes = comment_bytes(&self.dashes, self.from(start));
+    /// The end of the comment that starts at `start`, if it has one. To be asked in ascending
+    /// order: what starts within a comment ends with it, so no byte is looked at twice.
+    pub(super) fn end_of(&mut self, start: usize) -> Option<usize> {
+        let is_within = self.end.is_some_and(|end| start < end);
+        if !is_within && !self.is_open_to_the_end {
+            let rest = self.html.get(start..).unwrap_or_default();
+            let bytes = comment_bytes(&self.dashes, rest);
             self.end = bytes.map(|bytes| start + bytes);
-            self.is_open_to_the_end = self.end.is_none();
+            self.is_open_to_the_end = bytes.is_none();
         }
-        Some(self.end)
+        self.end
     }
+}
 
-    pub(super) fn is_conditional(&self, start: usize) -> bool {
-        starts_with_ignoring_case(self.from(start), OPENING)
-    }
+pub(super) fn is_conditional(html: &[u8], start: usize) -> bool {
+    starts_with_ignoring_case(html.get(start..).unwrap_or_default(), OPENING)
 }
 
 /// The part of the comment at `comment` that Outlook would show, if it is a conditional comment

@@ -57,9 +57,19 @@ pub(super) struct Region {
     pub(super) range: Range<usize>,
     /// It stands inside an element with a no-track marker.
     pub(super) no_track: bool,
+    /// The word is known to be in it.
+    pub(super) has_href: bool,
 }
 
 impl Region {
+    fn plain(range: Range<usize>) -> Self {
+        Self {
+            range,
+            no_track: false,
+            has_href: false,
+        }
+    }
+
     fn of<'h>(&self, html: &'h [u8]) -> &'h [u8] {
         html.get(self.range.clone()).unwrap_or_default()
     }
@@ -74,10 +84,13 @@ pub(super) struct Findings {
     pub(super) markers_on_links: usize,
 }
 
-/// Reads `html` once. `pixel_source` is what the `src` of a pixel of ours starts with.
+/// Reads `html`. `pixel_source` is what the `src` of a pixel of ours starts with.
 pub(super) fn read(html: &str, pixel_source: &str) -> Result<Document, RewriteError> {
     let html = html.as_bytes();
-    let markers = markers::occurrences(html);
+    if let Some(found) = read_between(html, pixel_source)? {
+        return Ok(found.document);
+    }
+    let markers: Vec<_> = markers::occurrences(html).collect();
     let mut walk = walk_over(html, &markers, pixel_source);
     let mut found = read_all(&walk)?;
     if found.markers_on_links < markers.len() {
@@ -99,98 +112,107 @@ fn walk_over<'h>(html: &'h [u8], markers: &'h [usize], pixel_source: &'h str) ->
     }
 }
 
-fn read_all(walk: &Walk<'_>) -> Result<Findings, RewriteError> {
-    let mut found = Findings::default();
-    if !read_between(walk, &mut found)? {
-        found = Findings::default();
-        let comments = cuts::comments(walk.html);
-        if comments.has_unclosed_comment || !read_around(walk, &comments.all, &mut found)? {
-            // What looked like a conditional comment is none. Only lexing all of it tells which.
-            found = Findings::default();
-            read_whole(walk, &mut found)?;
-        }
-    }
-    read_regions(walk, &mut found)?;
-    Ok(found)
-}
+/// Text that is copied together before the tokenizer is called: it stays in the nearest cache.
+const JOINED_BYTES: usize = 16 * 1024;
 
-/// Copied together before the tokenizer is called.
-const JOINED_BYTES: usize = 32 * 1024;
-
-/// Scans for tags with a probe in the place of each cut, all in one go. `false` if one of them was
-/// not read as a tag, or if it matters what links stand in.
-fn read_between(walk: &Walk<'_>, found: &mut Findings) -> Result<bool, RewriteError> {
-    let html = walk.html;
-    if walk.minds_ancestors {
-        return Ok(false);
+/// Scans for tags with a probe in the place of each cut, all in one go. `None` if one of them was
+/// not read as a tag, or if the mail has anything that is to be looked at more closely.
+fn read_between(html: &[u8], pixel_source: &str) -> Result<Option<Findings>, RewriteError> {
+    let cuts = cuts::find(html);
+    if cuts.has_unclosed_comment || cuts.has_probe {
+        return Ok(None);
     }
-    let cuts = cuts::find(html, !walk.markers.is_empty());
-    if cuts.has_unclosed_comment || !cuts.probes_are_ours {
-        return Ok(false);
-    }
-    let cuts = cuts.all.as_slice();
-    let starts = std::iter::once(0).chain(cuts.iter().map(|cut| cut.range.end));
-    let ends = cuts.iter().map(|cut| cut.range.start).chain([html.len()]);
-    let pieces: Vec<_> = starts
-        .zip(ends)
-        .map(|(start, end)| Region {
-            range: start..end,
-            no_track: false,
-        })
+    let starts = std::iter::once(0).chain(cuts.all.iter().map(|cut| cut.range.end));
+    let ends = cuts.all.iter().map(|cut| cut.range.start);
+    let pieces = starts.zip(ends.chain([html.len()]));
+    let pieces: Vec<_> = pieces
+        .map(|(start, end)| Region::plain(start..end))
         .collect();
+    let mut found = Findings::default();
+    let walk = Walk {
+        html,
+        depth: Depth::Mail,
+        markers: &[],
+        minds_ancestors: false,
+        pixel_source: None,
+    };
     let progress = Progress::joined(&pieces);
-    let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), html.len());
+    let mut tokenizer = Tokenizer::new(walk.controller(&progress, &mut found), html.len());
+    let has_pixel = memmem::Finder::new(pixel_source.as_bytes());
+    let is_plain = |text: &[u8]| has_pixel.find(text).is_none() && !markers::may_be_in(text);
+    let mut write = |text: &[u8]| match is_plain(text) {
+        true => tokenizer.write(text).map(|()| true),
+        false => Ok(false),
+    };
     let mut joined = Vec::with_capacity(html.len().min(JOINED_BYTES));
     for (nth, piece) in pieces.iter().enumerate() {
         if nth > 0 {
             joined.extend_from_slice(PROBE);
         }
         let piece = piece.of(html);
-        if joined.len() + piece.len() > JOINED_BYTES {
-            tokenizer.write(&joined)?;
-            joined.clear();
+        if joined.len() + piece.len() <= JOINED_BYTES {
+            joined.extend_from_slice(piece);
+            continue;
         }
-        if piece.len() > JOINED_BYTES {
-            tokenizer.write(piece)?;
-        } else {
+        if !write(&joined)? || (piece.len() > JOINED_BYTES && !write(piece)?) {
+            return Ok(None);
+        }
+        joined.clear();
+        if piece.len() <= JOINED_BYTES {
             joined.extend_from_slice(piece);
         }
     }
-    tokenizer.write(&joined)?;
-    let all_read = progress.regions_read() == cuts.len();
+    if !write(&joined)? {
+        return Ok(None);
+    }
+    let all_read = progress.regions_read() == cuts.all.len();
     let ends_in_markup = probe(&mut tokenizer, &progress)?.is_some();
     tokenizer.end()?;
-    found.document.ends_in_markup = ends_in_markup;
-    if all_read {
-        note(walk, cuts, found);
+    if !all_read {
+        return Ok(None);
     }
-    Ok(all_read)
+    found.document.ends_in_markup = ends_in_markup;
+    take_up(cuts.all, &mut found);
+    let may_be_marked = |region: &Region| markers::may_be_in(region.of(html));
+    if found.regions.iter().any(may_be_marked) {
+        return Ok(None);
+    }
+    read_regions(&walk, &mut found)?;
+    Ok(Some(found))
 }
 
 /// Takes up what stands in cuts that were found to be what they look like.
-fn note(walk: &Walk<'_>, cuts: &[Cut], found: &mut Findings) {
+fn take_up(cuts: Vec<Cut>, found: &mut Findings) {
     let links = &mut found.document.links;
     let were_lexed = !links.is_empty();
-    let mut next_marker = 0;
     for cut in cuts {
-        match &cut.what {
+        match cut.what {
             What::Comment { inside } => found.regions.push(Region {
-                range: inside.clone(),
-                no_track: false,
+                has_href: true,
+                ..Region::plain(inside)
             }),
-            What::Link(tag) => {
-                found.markers_on_links += walk.markers_in(&cut.range, &mut next_marker);
-                links.extend(tag.value.map(|value| FoundLink {
-                    value,
-                    no_track: tag.marked,
-                    unsubscribe: tag.unsubscribe,
-                }));
-            }
+            What::Link(tag) => links.extend(tag.value.map(|value| FoundLink {
+                value,
+                no_track: tag.marked,
+                unsubscribe: tag.unsubscribe,
+            })),
         }
     }
     if were_lexed {
         links.sort_by_key(|link| link.value.start());
     }
+}
+
+fn read_all(walk: &Walk<'_>) -> Result<Findings, RewriteError> {
+    let mut found = Findings::default();
+    let comments = cuts::comments(walk.html);
+    if comments.has_unclosed_comment || !read_around(walk, &comments.all, &mut found)? {
+        // What looked like a conditional comment is none. Only lexing all of it tells which.
+        found = Findings::default();
+        read_whole(walk, &mut found)?;
+    }
+    read_regions(walk, &mut found)?;
+    Ok(found)
 }
 
 /// Scans for tags, with a probe in the place of each comment: where that is read as a tag, the
@@ -215,7 +237,11 @@ fn read_around(
             return Ok(false);
         };
         let range = inside.clone();
-        shown.push(Region { range, no_track });
+        shown.push(Region {
+            range,
+            no_track,
+            has_href: true,
+        });
         written += before.len() + PROBE.len();
         read = comment.range.end;
         progress.turn_to(&(read..html.len()), false, written);
@@ -244,6 +270,8 @@ fn read_whole(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteError>
 /// A tag of a name that needs no hash to be told from others.
 pub(super) const PROBE_NAME: &[u8] = b"k:r";
 pub(super) const PROBE: &[u8] = b"<k:r>";
+/// No tag of a mail may start like this where probes are counted.
+pub(super) const PROBE_START: &[u8] = b"<k:r";
 
 /// Whether a tag in this place is one: asks the tokenizer by writing one. If it is, tells whether
 /// it would stand inside an element with a no-track marker.
@@ -261,7 +289,7 @@ fn read_regions(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteErro
     // A region may hold others.
     for _ in 0..MAX_DEPTH {
         let mut regions = std::mem::take(&mut found.regions);
-        regions.retain(|region| may_hold_href(region.of(walk.html)));
+        regions.retain(|region| region.has_href || may_hold_href(region.of(walk.html)));
         let fragments = Walk {
             depth: Depth::Fragment,
             ..*walk
@@ -301,8 +329,7 @@ fn read_joined(
     }
     // A comment has to be lexed, and the probes have to be all there are.
     let has_comment = memmem::find(&joined, b"<!--").is_some();
-    let start_of_probe = PROBE.get(..PROBE.len() - 1).unwrap_or_default();
-    if has_comment || memmem::find_iter(&joined, start_of_probe).count() != regions.len() {
+    if has_comment || memmem::find_iter(&joined, PROBE_START).count() != regions.len() {
         return Ok(false);
     }
     let (links, markers) = (found.document.links.len(), found.markers_on_links);
@@ -377,7 +404,7 @@ mod tests {
             .map(|cut| html.floor_char_boundary(*cut))
             .collect();
         let html = html.as_bytes();
-        let markers = markers::occurrences(html);
+        let markers: Vec<_> = markers::occurrences(html).collect();
         let mut walk = walk_over(html, &markers, PIXEL_SOURCE);
         walk.minds_ancestors = true;
         let mut found = Findings::default();
@@ -429,7 +456,7 @@ mod tests {
 
         #[test]
         fn scanning_finds_what_lexing_finds(html in mail()) {
-            let markers = markers::occurrences(html.as_bytes());
+            let markers: Vec<_> = markers::occurrences(html.as_bytes()).collect();
             let mut walk = walk_over(html.as_bytes(), &markers, PIXEL_SOURCE);
             walk.minds_ancestors = true;
             let mut exact = Findings::default();

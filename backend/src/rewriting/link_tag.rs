@@ -51,9 +51,8 @@ pub(super) struct LinkTag {
 }
 
 impl LinkTag {
-    /// Reads a tag from where its name ends on; `None` if it is not closed. Nobody looks for
-    /// markers unless there `may_be_markers`.
-    pub(super) fn read(html: &[u8], name_end: usize, may_be_markers: bool) -> Option<Self> {
+    /// Reads a tag from where its name ends on; `None` if it is not closed.
+    pub(super) fn read(html: &[u8], name_end: usize) -> Option<Self> {
         let mut value = None;
         let (mut marked, mut unsubscribe) = (false, false);
         let mut attributes = Attributes::new(html, name_end);
@@ -69,7 +68,7 @@ impl LinkTag {
                     .any(|word| word.eq_ignore_ascii_case(b"unsubscribe"));
             } else if name.eq_ignore_ascii_case(markers::UNSUBSCRIBE) {
                 unsubscribe = true;
-            } else if may_be_markers {
+            } else {
                 marked |= markers::is_no_track(name, attribute.text(html));
             }
         }

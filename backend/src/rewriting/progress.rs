@@ -61,6 +61,7 @@ impl<'r> Progress<'r> {
         let nothing = Region {
             range: 0..0,
             no_track: false,
+            has_href: false,
         };
         let first = regions.first().unwrap_or(&nothing);
         Self {

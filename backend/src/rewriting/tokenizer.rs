@@ -67,7 +67,10 @@ impl<C: TransformController> Tokenizer<C> {
 /// `=` and no value (`<textarea c=>`), lol_html goes on reading markup, unless the tag is lexed and
 /// what follows is scanned.
 pub(super) fn starts_raw_text(name: &LocalName<'_>) -> bool {
-    RAW_TEXT.iter().any(|raw| *name == *raw)
+    let LocalName::Hash(hash) = name else {
+        return false;
+    };
+    RAW_TEXT.iter().any(|raw| *hash == *raw)
 }
 
 const RAW_TEXT: [Tag; 10] = [

@@ -54,7 +54,7 @@ impl<'h> Walk<'h> {
 
     /// How many markers there may be in a tag. Tags mostly come in order: `hint` is kept from one
     /// to the next.
-    pub(super) fn markers_in(&self, tag: &Range<usize>, hint: &mut usize) -> usize {
+    fn markers_in(&self, tag: &Range<usize>, hint: &mut usize) -> usize {
         let starts_behind = |marker: usize| marker >= tag.start;
         let passed = hint.checked_sub(1).and_then(|at| self.markers.get(at));
         if passed.is_some_and(|marker| starts_behind(*marker)) {
@@ -111,7 +111,7 @@ impl<'h> Controller<'h, '_> {
         }
         if is_link {
             self.found.markers_on_links += markers;
-            if let Some(tag) = LinkTag::read(html, name_end, markers > 0) {
+            if let Some(tag) = LinkTag::read(html, name_end) {
                 self.link(&tag);
             }
         } else if is("body") && self.walk.depth == Depth::Mail {
@@ -167,7 +167,7 @@ impl<'h> Controller<'h, '_> {
 
     fn comment(&mut self, at: Range<usize>) {
         if let Some(shown) = conditional_comment::inside(self.walk.html, at) {
-            self.region(shown);
+            self.region(shown, true);
         }
     }
 
@@ -194,13 +194,17 @@ impl<'h> Controller<'h, '_> {
     fn shown_text(&mut self, at: Range<usize>) {
         match self.found.regions.last_mut() {
             Some(last) if last.range.end == at.start => last.range.end = at.end,
-            _ => self.region(at),
+            _ => self.region(at, false),
         }
     }
 
-    fn region(&mut self, range: Range<usize>) {
+    fn region(&mut self, range: Range<usize>, has_href: bool) {
         let no_track = self.no_track();
-        self.found.regions.push(Region { range, no_track });
+        self.found.regions.push(Region {
+            range,
+            no_track,
+            has_href,
+        });
     }
 }
 
@@ -227,25 +231,33 @@ impl TransformController for Controller<'_, '_> {
             return Ok(Capture::empty());
         }
         self.found.document.has_foreign |= namespace != Namespace::Html;
-        let mut capture = self.standing();
-        let wanted = name == Tag::A
-            || name == Tag::Area
+        let standing = self.standing();
+        let every = match self.walk.minds_ancestors {
+            true => standing | Capture::NEXT_START_TAG,
+            false => standing,
+        };
+        let LocalName::Hash(hash) = &name else {
             // Names with a colon, such as those of VML, have no hash.
-            || matches!(&name, LocalName::Bytes(name) if link_tag::is_vml_link(name))
-            || name == Tag::Body
-            || (name == Tag::Img && self.walk.pixel_source.is_some())
-            || self.walk.minds_ancestors;
-        if wanted {
-            capture |= Capture::NEXT_START_TAG;
+            let is_link = matches!(&name, LocalName::Bytes(name) if link_tag::is_vml_link(name));
+            return Ok(match is_link {
+                true => standing | Capture::NEXT_START_TAG,
+                false => every,
+            });
+        };
+        let is = |tag: Tag| *hash == tag;
+        let has_pixel = self.walk.pixel_source.is_some();
+        if is(Tag::A) || is(Tag::Area) || is(Tag::Body) || (is(Tag::Img) && has_pixel) {
+            return Ok(standing | Capture::NEXT_START_TAG);
         }
-        if name == Tag::Noscript {
-            capture |= Capture::TEXT;
-        } else if namespace == Namespace::Html && tokenizer::starts_raw_text(&name) {
+        if is(Tag::Noscript) {
+            return Ok(every | Capture::TEXT);
+        }
+        if tokenizer::starts_raw_text(&name) && namespace == Namespace::Html {
             // Lexing ends with this tag: there are no comments in what follows. In SVG and MathML
             // such names are tags like any other.
-            capture = Capture::NEXT_START_TAG;
+            return Ok(Capture::NEXT_START_TAG);
         }
-        Ok(capture)
+        Ok(every)
     }
 
     fn handle_end_tag(&mut self, name: LocalName<'_>) -> Capture {
