@@ -6,7 +6,6 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::conditional_comment::{self, Comments};
-use super::document::PROBE_START;
 use super::link_tag::{self, LinkTag};
 
 /// What looks like a conditional comment with a link in it, or like the tag of a link. It is one
@@ -34,8 +33,6 @@ pub(super) struct Cuts {
     pub(super) all: Vec<Cut>,
     /// What looks like a conditional comment is open to the end of the mail.
     pub(super) has_unclosed_comment: bool,
-    /// A tag of the mail is called like the probe.
-    pub(super) has_probe: bool,
 }
 
 /// Finds all of them, links in the usual spelling: others are left to the tokenizer.
@@ -48,10 +45,7 @@ pub(super) fn find(html: &[u8]) -> Cuts {
         link.map(Start::Link)
             .or_else(|| comments.next().map(Start::Comment))
     });
-    Cuts {
-        has_probe: memmem::find(html, PROBE_START).is_some(),
-        ..among(html, in_order)
-    }
+    among(html, in_order)
 }
 
 /// The conditional comments alone, also those in what looks like the tag of a link.

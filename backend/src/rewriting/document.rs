@@ -119,7 +119,7 @@ const JOINED_BYTES: usize = 16 * 1024;
 /// not read as a tag, or if the mail has anything that is to be looked at more closely.
 fn read_between(html: &[u8], pixel_source: &str) -> Result<Option<Findings>, RewriteError> {
     let cuts = cuts::find(html);
-    if cuts.has_unclosed_comment || cuts.has_probe {
+    if cuts.has_unclosed_comment {
         return Ok(None);
     }
     let starts = std::iter::once(0).chain(cuts.all.iter().map(|cut| cut.range.end));
@@ -267,11 +267,9 @@ fn read_whole(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteError>
     Ok(())
 }
 
-/// A tag of a name that needs no hash to be told from others.
-pub(super) const PROBE_NAME: &[u8] = b"k:r";
-pub(super) const PROBE: &[u8] = b"<k:r>";
-/// No tag of a mail may start like this where probes are counted.
-pub(super) const PROBE_START: &[u8] = b"<k:r";
+/// No tag of a mail is called like this: a mail is UTF-8, in which that byte does not occur.
+pub(super) const PROBE_NAME: &[u8] = b"k\xFF";
+pub(super) const PROBE: &[u8] = b"<k\xFF>";
 
 /// Whether a tag in this place is one: asks the tokenizer by writing one. If it is, tells whether
 /// it would stand inside an element with a no-track marker.
@@ -327,9 +325,8 @@ fn read_joined(
         joined.extend_from_slice(region.of(walk.html));
         joined.extend_from_slice(PROBE);
     }
-    // A comment has to be lexed, and the probes have to be all there are.
-    let has_comment = memmem::find(&joined, b"<!--").is_some();
-    if has_comment || memmem::find_iter(&joined, PROBE_START).count() != regions.len() {
+    // A comment has to be lexed.
+    if memmem::find(&joined, b"<!--").is_some() {
         return Ok(false);
     }
     let (links, markers) = (found.document.links.len(), found.markers_on_links);
