@@ -5,21 +5,17 @@
 //! they would have been as well. What such a comment shows, and what stands in `<noscript>`, is
 //! read as a fragment of its own.
 
-use std::ops::Range;
-
 use memchr::memmem;
 
 use super::RewriteError;
-use super::conditional_comment::may_hold_href;
 use super::cuts::{self, Cut, What};
 use super::markers;
+use super::probe::{PROBE, probe};
 use super::progress::{Progress, Stage};
+use super::regions::{Region, read_regions};
 use super::span::Span;
 use super::tokenizer::Tokenizer;
 use super::walk::{Depth, Walk};
-
-/// Fragments in fragments; real mail has one level, and each level reads its bytes again.
-const MAX_DEPTH: u8 = 3;
 
 /// The `href` of one link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,30 +45,6 @@ pub(super) struct Document {
     pub(super) has_foreign: bool,
     /// What follows the last byte would be markup, not part of an unclosed comment or tag.
     pub(super) ends_in_markup: bool,
-}
-
-/// A stretch that is read as a fragment of its own.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Region {
-    pub(super) range: Range<usize>,
-    /// It stands inside an element with a no-track marker.
-    pub(super) no_track: bool,
-    /// The word is known to be in it.
-    pub(super) has_href: bool,
-}
-
-impl Region {
-    fn plain(range: Range<usize>) -> Self {
-        Self {
-            range,
-            no_track: false,
-            has_href: false,
-        }
-    }
-
-    fn of<'h>(&self, html: &'h [u8]) -> &'h [u8] {
-        html.get(self.range.clone()).unwrap_or_default()
-    }
 }
 
 /// Everything one or more walks have seen.
@@ -265,123 +237,6 @@ fn read_whole(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteError>
     tokenizer.end()?;
     found.document.ends_in_markup = ends_in_markup;
     Ok(())
-}
-
-/// No tag of a mail is called like this: a mail is UTF-8, in which that byte does not occur.
-pub(super) const PROBE_NAME: &[u8] = b"k\xFF";
-pub(super) const PROBE: &[u8] = b"<k\xFF>";
-
-/// Whether a tag in this place is one: asks the tokenizer by writing one. If it is, tells whether
-/// it would stand inside an element with a no-track marker.
-fn probe(
-    tokenizer: &mut Tokenizer<impl lol_html::TransformController>,
-    progress: &Progress<'_>,
-) -> Result<Option<bool>, RewriteError> {
-    progress.enter(Stage::Probing);
-    tokenizer.write(PROBE)?;
-    Ok(progress.take_probed())
-}
-
-fn read_regions(walk: &Walk<'_>, found: &mut Findings) -> Result<(), RewriteError> {
-    let in_order = found.document.links.len();
-    // A region may hold others.
-    for _ in 0..MAX_DEPTH {
-        let mut regions = std::mem::take(&mut found.regions);
-        regions.retain(|region| region.has_href || may_hold_href(region.of(walk.html)));
-        let fragments = Walk {
-            depth: Depth::Fragment,
-            ..*walk
-        };
-        if read_joined(&fragments, &regions, found)? {
-            continue;
-        }
-        let mut unread = regions.as_slice();
-        while !unread.is_empty() {
-            unread = read_fragments(&fragments, unread, found)?;
-        }
-    }
-    found.regions.clear();
-    if found.document.links.len() > in_order {
-        found.document.links.sort_by_key(|link| link.value.start());
-    }
-    Ok(())
-}
-
-/// Reads all regions in one go, with a probe behind each. `false`, and nothing found, if one of
-/// them leaves something open or has what cannot be read like this.
-fn read_joined(
-    walk: &Walk<'_>,
-    regions: &[Region],
-    found: &mut Findings,
-) -> Result<bool, RewriteError> {
-    if walk.minds_ancestors || regions.len() < 2 {
-        return Ok(false);
-    }
-    let bytes = regions
-        .iter()
-        .map(|region| region.range.len() + PROBE.len());
-    let mut joined = Vec::with_capacity(bytes.sum());
-    for region in regions {
-        joined.extend_from_slice(region.of(walk.html));
-        joined.extend_from_slice(PROBE);
-    }
-    // A comment has to be lexed.
-    if memmem::find(&joined, b"<!--").is_some() {
-        return Ok(false);
-    }
-    let (links, markers) = (found.document.links.len(), found.markers_on_links);
-    let progress = Progress::joined(regions);
-    let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), joined.len());
-    tokenizer.write(&joined)?;
-    tokenizer.end()?;
-    let all_read = progress.regions_read() == regions.len();
-    if !all_read {
-        found.document.links.truncate(links);
-        found.markers_on_links = markers;
-        found.regions.clear();
-    }
-    Ok(all_read)
-}
-
-/// Reads regions with one tokenizer, a new one being costly, for as long as they leave nothing
-/// open; returns those that are left.
-fn read_fragments<'r>(
-    walk: &Walk<'_>,
-    regions: &'r [Region],
-    found: &mut Findings,
-) -> Result<&'r [Region], RewriteError> {
-    let Some((first, _)) = regions.split_first() else {
-        return Ok(regions);
-    };
-    let bytes = regions
-        .iter()
-        .map(|region| region.range.len() + PROBE.len());
-    let progress = Progress::new(&first.range, first.no_track);
-    progress.enter(Stage::Lexing);
-    let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), bytes.sum());
-    let (mut unread, mut written) = (regions, 0);
-    while let Some((region, rest)) = unread.split_first() {
-        let html = region.of(walk.html);
-        // Only a comment has to be lexed, from before it starts.
-        let stage = match memmem::find(html, b"<!--") {
-            Some(_) => Stage::Lexing,
-            None => Stage::Scanning,
-        };
-        if stage == Stage::Lexing && written > 0 {
-            break;
-        }
-        progress.turn_to(&region.range, region.no_track, written);
-        progress.enter(stage);
-        tokenizer.write(html)?;
-        let left_none_open = probe(&mut tokenizer, &progress)?.is_some();
-        unread = rest;
-        written += html.len() + PROBE.len();
-        if walk.minds_ancestors || !left_none_open {
-            break;
-        }
-    }
-    tokenizer.end()?;
-    Ok(unread)
 }
 
 #[cfg(test)]

@@ -1,10 +1,6 @@
 //! Attributes by which an author says that a link is not to be tracked: ours, and those of other
 //! services, so that templates move over as they are. They stay in the output.
 
-use std::ops::Range;
-
-use super::any_case::{self, differs};
-
 /// Name, and the value it must have if any will not do.
 const NO_TRACK: [(&str, Option<&str>); 10] = [
     ("data-kraiter-no-track", None),
@@ -23,14 +19,6 @@ pub(super) const UNSUBSCRIBE: &[u8] = b"data-kraiter-unsubscribe";
 
 /// One of these is in each name above, up to its last `k`.
 const PARTS: [&[u8]; 4] = [b"no-track", b"disable-track", b"clicktrack", b"skip-click"];
-
-/// 0 for the end of one of the parts, `rack` or `lick`.
-#[inline]
-fn differs_from_an_end([first, second, third, last]: [u8; any_case::LETTERS]) -> u8 {
-    let rack = differs(first, b'r') | differs(second, b'a');
-    let lick = differs(first, b'l') | differs(second, b'i');
-    rack.min(lick) | differs(third, b'c') | differs(last, b'k')
-}
 
 /// The shortest name of a marker.
 const LEAST_BYTES: usize = "ses:no-track".len();
@@ -54,23 +42,20 @@ pub(super) fn may_be_in(text: &[u8]) -> bool {
 
 /// Where markers may be, ascending.
 pub(super) fn occurrences(html: &[u8]) -> impl Iterator<Item = usize> {
-    let ends_a_part = move |at: &usize| {
+    let follows_a_c = |at: &usize| {
+        let before = at.checked_sub(1).and_then(|before| html.get(before));
+        before.is_some_and(|before| before | 0x20 == b'c')
+    };
+    let ends_a_part = |at: &usize| {
         let until = html.get(..=*at).unwrap_or_default();
         PARTS.iter().any(|part| {
-            until
-                .len()
-                .checked_sub(part.len())
-                .and_then(|start| until.get(start..))
-                .is_some_and(|tail| tail.eq_ignore_ascii_case(part))
+            let tail = until.len().checked_sub(part.len());
+            let tail = tail.and_then(|start| until.get(start..));
+            tail.is_some_and(|tail| tail.eq_ignore_ascii_case(part))
         })
     };
-    let last_letters = move |starts: Range<usize>| {
-        let letters = starts.start + 3..starts.end + 3;
-        let stretch = html.get(letters.clone()).unwrap_or_default();
-        memchr::memchr2_iter(b'k', b'K', stretch).map(move |at| letters.start + at)
-    };
-    any_case::stretches(html, differs_from_an_end)
-        .flat_map(last_letters)
+    memchr::memchr2_iter(b'k', b'K', html)
+        .filter(follows_a_c)
         .filter(ends_a_part)
 }
 

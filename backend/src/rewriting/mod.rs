@@ -6,6 +6,7 @@
 //! ```text
 //! cuts      -> what looks like a link or a conditional comment
 //! document  -> where links, bodies and the end of the markup are   (the tokenizer's view)
+//! regions   -> the same for what mail programs show and browsers do not
 //! href      -> what a browser makes of an attribute's value
 //! judgement -> wrap it, or leave it and say why
 //! pixel     -> where the pixel goes and what it looks like
@@ -37,7 +38,9 @@ mod placeholder;
 mod plain_text;
 mod plan;
 mod preview;
+mod probe;
 mod progress;
+mod regions;
 mod render;
 mod report;
 mod span;

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use lol_html::html_content::SourceLocation;
 
-use super::document::Region;
+use super::regions::Region;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {

@@ -12,10 +12,12 @@ use lol_html::{
 use super::ancestors::Ancestors;
 use super::attributes::Attributes;
 use super::conditional_comment;
-use super::document::{Findings, FoundLink, PROBE, PROBE_NAME, Region};
+use super::document::{Findings, FoundLink};
 use super::link_tag::{self, LinkTag};
 use super::markers;
+use super::probe::{PROBE, PROBE_NAME};
 use super::progress::{Progress, Stage};
+use super::regions::Region;
 use super::tokenizer::{self, HTML_NAMESPACE};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
