@@ -16,6 +16,34 @@ pub enum Fault {
     Refuse,
     /// The request goes through; of the answer only this many bytes do, then both sides are closed.
     CutAnswerAfter(usize),
+    /// The same, before these bytes come in an answer.
+    CutAnswerAt(&'static [u8]),
+}
+
+/// What of an answer goes through before both sides are closed.
+#[derive(Clone, Copy)]
+enum Passing {
+    All,
+    Bytes(usize),
+    UpTo(&'static [u8]),
+}
+
+impl Passing {
+    /// How many of these bytes, the next ones, go through, and whether it ends with them.
+    fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
+        match self {
+            Self::All => (bytes.len(), false),
+            Self::Bytes(left) => {
+                let passed = bytes.len().min(*left);
+                *left -= passed;
+                (passed, *left == 0)
+            }
+            Self::UpTo(mark) => match bytes.windows(mark.len()).position(|it| it == *mark) {
+                Some(at) => (at, true),
+                None => (bytes.len(), false),
+            },
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -100,9 +128,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl State {
     fn carry(&self, client: TcpStream) -> io::Result<()> {
         let fault = *lock(&self.fault);
-        let limit = match fault {
-            Fault::None => usize::MAX,
-            Fault::CutAnswerAfter(limit) => limit,
+        let passing = match fault {
+            Fault::None => Passing::All,
+            Fault::CutAnswerAfter(limit) => Passing::Bytes(limit),
+            Fault::CutAnswerAt(mark) => Passing::UpTo(mark),
             Fault::Refuse => {
                 self.hit.fetch_add(1, Ordering::SeqCst);
                 return client.shutdown(Shutdown::Both);
@@ -115,27 +144,27 @@ impl State {
         };
         lock(&self.open).extend([client.try_clone()?, server.try_clone()?]);
         let (from, to) = (client.try_clone()?, server.try_clone()?);
-        std::thread::spawn(move || pump(from, to, usize::MAX));
-        if pump(server, client, limit) {
+        std::thread::spawn(move || pump(from, to, Passing::All));
+        if pump(server, client, passing) {
             self.hit.fetch_add(1, Ordering::SeqCst);
         }
         Ok(())
     }
 }
 
-/// Copies until either side ends or `limit` bytes went over, then closes both. True: the limit was
-/// what ended it.
-fn pump(mut from: TcpStream, mut to: TcpStream, limit: usize) -> bool {
-    let mut left = limit;
+/// Copies until either side ends or no more may go through, then closes both. True: the latter.
+fn pump(mut from: TcpStream, mut to: TcpStream, mut passing: Passing) -> bool {
     let mut buffer = [0; 16 * 1024];
-    while left > 0 {
+    let mut cut = false;
+    while !cut {
         let Ok(read @ 1..) = from.read(&mut buffer) else {
             break;
         };
-        let passed = read.min(left);
-        left -= passed;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        let (passed, ends) = passing.take(bytes);
+        cut = ends;
         if to
-            .write_all(buffer.get(..passed).unwrap_or_default())
+            .write_all(bytes.get(..passed).unwrap_or_default())
             .is_err()
         {
             break;
@@ -143,5 +172,5 @@ fn pump(mut from: TcpStream, mut to: TcpStream, limit: usize) -> bool {
     }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
-    left == 0
+    cut
 }
