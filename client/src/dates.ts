@@ -1,5 +1,6 @@
 /** Turns the dates of an answer into `Date`, where the OpenAPI document says that there are some. */
 
+import type { components } from "./generated/schema.js";
 import { answers, type Dates, schemas } from "./generated/dates.js";
 
 /** Every operation of the service, like `GET /sends/{id}`. */
@@ -8,6 +9,11 @@ export type Answered = keyof typeof answers;
 /** Changes the value in place: it was just parsed, and nobody else has it. */
 export function withDates(operation: Answered, value: unknown): unknown {
   return revived(value, answers[operation]);
+}
+
+/** The same for what no answer is as a whole: an event of a stream, a webhook's body. */
+export function withDatesOf(schema: keyof components["schemas"], value: unknown): unknown {
+  return revived(value, schema);
 }
 
 function revived(value: unknown, dates: Dates): unknown {

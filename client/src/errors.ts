@@ -14,7 +14,9 @@ export type ClientErrorCode =
   /** The service could not be reached, or the connection broke. */
   | "connection_failed"
   /** Something else answered, such as a gateway, or an answer was cut off. */
-  | "unexpected_answer";
+  | "unexpected_answer"
+  /** A request to a webhook's receiver was not signed with its secret, or not lately. */
+  | "unverified_webhook";
 
 export interface ErrorFields {
   status?: number | undefined;
