@@ -21,8 +21,8 @@ export class Retries {
     this.#made = 0;
   }
 
-  /** Waits before the next attempt, or throws the error if there should be none. */
-  async pause(error: unknown, isRepeatable: boolean, signal?: AbortSignal): Promise<void> {
+  /** Waits before the next attempt, `atLeast` milliseconds, or throws the error if there should be none. */
+  async pause(error: unknown, isRepeatable: boolean, signal?: AbortSignal, atLeast = 0): Promise<void> {
     const { retryAfter } = error instanceof KraiterError ? error : { retryAfter: undefined };
     const isWorthIt = isRefusal(error) || (isRepeatable && isBroken(error));
     if (!isWorthIt || this.#made >= this.#max) throw error;
@@ -31,13 +31,16 @@ export class Retries {
     this.#made += 1;
     // Many clients that failed at once should not come back at once.
     const jitter = Math.random() * longest;
-    await wait((retryAfter ?? 0) * 1000 + jitter, signal);
+    await wait(Math.max((retryAfter ?? 0) * 1000, atLeast) + jitter, signal);
   }
 }
 
 /** The service did nothing and asks to come back. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof KraiterError && (error.status === 429 || error.status === 503);
+  if (!(error instanceof KraiterError)) return false;
+  // The attempt before, whose connection broke, is still under way.
+  if (error.code === "idempotency_key_in_use") return true;
+  return error.status === 429 || error.status === 503;
 }
 
 /** Nobody knows whether the service did it. */

@@ -36,6 +36,7 @@ export interface Call {
   /** What stands for `{…}` in the path, in order. */
   parts?: readonly string[];
   query?: Query | undefined;
+  headers?: Readonly<Record<string, string>>;
   body?: unknown;
   /** Whether doing it twice is as good as doing it once. */
   isRepeatable?: boolean;
@@ -76,8 +77,9 @@ export class Transport {
     return new Retries(options.maxRetries ?? this.#maxRetries);
   }
 
-  watchdog(options: CallOptions): Watchdog {
-    return new Watchdog(options.timeout ?? this.#timeout, options.signal);
+  /** What is silent for `usual` milliseconds by its nature is left that long, unless the call itself says less. */
+  watchdog(options: CallOptions, usual = 0): Watchdog {
+    return new Watchdog(options.timeout ?? Math.max(this.#timeout, usual), options.signal);
   }
 
   /** The JSON of the answer, with dates. */
@@ -117,6 +119,7 @@ export class Transport {
       authorization: `Bearer ${this.#apiKey}`,
       accept: `${content.accept}, application/problem+json`,
       "user-agent": `kraiter-tracking-js/${VERSION}`,
+      ...call.headers,
     };
     if (content.type) headers["content-type"] = content.type;
     const init = { method, headers, redirect: "manual", ...(content.body !== undefined && { body: content.body }) };
