@@ -2,9 +2,13 @@ export { KraiterError, type ClientErrorCode, type ServiceErrorCode } from "./err
 export { Kraiter } from "./kraiter.js";
 export { List, type Page } from "./list.js";
 export { newSendId } from "./send-id.js";
+export { verifyWebhook, type WebhookHeaders } from "./verify-webhook.js";
+export type { StreamResult } from "./resources/events.js";
 export type { BatchResult } from "./resources/mails.js";
 export type { ReportResult } from "./resources/sends.js";
 export type { Statistics } from "./resources/statistics.js";
+export type { CreateOptions } from "./resources/webhooks.js";
+export type { LiveOptions } from "./stream/live.js";
 export type { CallOptions, KraiterOptions } from "./transport.js";
 export type * from "./types.js";
 export type { components, operations, paths } from "./generated/schema.js";

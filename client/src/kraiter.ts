@@ -4,6 +4,7 @@ import { Events } from "./resources/events.js";
 import { type BatchResult, rewrite, rewriteBatch } from "./resources/mails.js";
 import { Sends } from "./resources/sends.js";
 import { Campaigns, type Statistics, statistics } from "./resources/statistics.js";
+import { Webhooks } from "./resources/webhooks.js";
 import { type CallOptions, type KraiterOptions, Transport } from "./transport.js";
 import type { Mail, Recipient, RewrittenMail, SharedMail } from "./types.js";
 
@@ -18,6 +19,7 @@ export class Kraiter {
   readonly settings: TenantSettings;
   readonly blocks: Blocks;
   readonly audit: Audit;
+  readonly webhooks: Webhooks;
 
   constructor(options: KraiterOptions) {
     this.#transport = new Transport(options);
@@ -29,6 +31,7 @@ export class Kraiter {
     this.settings = new TenantSettings(this.#transport);
     this.blocks = new Blocks(this.#transport);
     this.audit = new Audit(this.#transport);
+    this.webhooks = new Webhooks(this.#transport);
   }
 
   /** Registers a mail and puts in its pixel and links. */

@@ -42,6 +42,18 @@ export type Block = Schemas["Block"];
 export type NewBlock = Schemas["BlockRequest"];
 export type BlockKind = Schemas["BlockKind"];
 export type AuditEntry = Schemas["AuditEntry"];
+export type Preview = Schemas["Preview"];
+export type Webhook = Schemas["Webhook"];
+export type NewWebhook = Body<Schemas["WebhookRequest"]>;
+/** A webhook that was just made, with its secret, which is not shown again. */
+export type CreatedWebhook = Schemas["NewWebhook"];
+export type WebhookChange = Body<Schemas["WebhookChange"]>;
+export type WebhookDelivery = Schemas["WebhookDelivery"];
+export type WebhookPing = Schemas["WebhookPing"];
+export type WebhookReplay = Schemas["WebhookReplay"];
+export type WebhookSecret = Schemas["WebhookSecret"];
+/** What a webhook's receiver gets. */
+export type WebhookPayload = Schemas["WebhookPayload"];
 
 export type EventsQuery = Asked<"listEvents">;
 export type StatsQuery = Asked<"getStats">;
@@ -49,14 +61,25 @@ export type LinkStatsQuery = Asked<"listLinkStats">;
 export type ClientStatsQuery = Asked<"getClientStats">;
 export type CampaignsQuery = Asked<"listCampaigns">;
 export type AuditQuery = Asked<"listAuditEntries">;
+export type StreamQuery = Asked<"streamEvents">;
+export type WebhookDeliveriesQuery = Asked<"listWebhookDeliveries">;
 /** How long pages are, 1 to 1000 items; 100 if not given. */
 export interface PageQuery {
   limit?: number | undefined;
 }
 
 /** What all recipients of a batch share. */
-export type SharedMail = Partial<Omit<Mail, "contact" | "sendId">>;
+export type SharedMail = Body<Schemas["BatchHead"]>;
 /** One recipient of a batch, with what is its own. */
 export type Recipient = Pick<Mail, "contact"> & Partial<Omit<Mail, "options" | "dryRun">>;
 /** What a mail server reports of a send. */
 export type StatusReport = StatusChange & { sendId: string };
+/** Events that a stream did not send. `events.list({ from })` has them. */
+export interface Skipped {
+  /** They came too late or too many at once; were read too slowly; or came while the stream was cut. */
+  reason: "late" | "slow" | "away";
+  /** How many events of the tenant, whatever was asked for; `undefined` if nobody counted. */
+  count?: number;
+  /** They happened at or after this time. */
+  from: Date;
+}

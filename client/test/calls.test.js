@@ -94,6 +94,50 @@ test("what cannot be done twice is not tried again when the connection breaks", 
   assert.equal(requests.length, 1);
 });
 
+test("a webhook is made with the same key again, also while the attempt before is under way", async (t) => {
+  const { kraiter, requests } = await standIn(t, (_, response, number) => {
+    if (number % 3 === 1) response.destroy();
+    else if (number % 3 === 2) problem(response, 409, "idempotency_key_in_use", { "retry-after": "1" });
+    else json(response, 201, { id: "w", createdAt: send.sentAt });
+  });
+  const webhook = { url: "https://hooks.example.com/" };
+  assert.ok((await kraiter.webhooks.create(webhook)).createdAt instanceof Date);
+  await kraiter.webhooks.create(webhook, { idempotencyKey: "mine" });
+  const keys = requests.map(({ request }) => request.headers["idempotency-key"]);
+  assert.match(keys[0], /^[\da-f-]{36}$/);
+  assert.deepEqual(keys, [keys[0], keys[0], keys[0], "mine", "mine", "mine"]);
+});
+
+test("of the calls on webhooks, those are repeated that can be done twice", async (t) => {
+  const { kraiter, requests } = await standIn(t, (_, response) => response.destroy(), { maxRetries: 1 });
+  const { webhooks } = kraiter;
+  const attempts = async (call) => {
+    const before = requests.length;
+    assert.equal((await failure(call())).code, "connection_failed");
+    return requests.length - before;
+  };
+  const id = "whk_1";
+  for (const call of [
+    () => webhooks.list().page(),
+    () => webhooks.get(id),
+    () => webhooks.create({ url: "https://hooks.example.com/" }),
+    () => webhooks.update(id, { types: null }),
+    () => webhooks.pause(id),
+    () => webhooks.resume(id),
+    () => webhooks.deliveries(id).page(),
+  ]) {
+    assert.equal(await attempts(call), 2, `${call}`);
+  }
+  for (const call of [
+    () => webhooks.remove(id),
+    () => webhooks.ping(id),
+    () => webhooks.rotateSecret(id),
+    () => webhooks.replay(id),
+  ]) {
+    assert.equal(await attempts(call), 1, `${call}`);
+  }
+});
+
 test("an answer that is cut off is a broken connection", async (t) => {
   const { kraiter, requests } = await standIn(t, (_, response) => {
     response.writeHead(200, { "content-length": "100" }).write('{"id":');

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { test } from "node:test";
 
 import { baseUrl, readmeKey } from "./service.js";
@@ -20,8 +21,10 @@ test("the examples of README.md run, and print what they say", async (t) => {
   const file = new URL("../readme-examples.js", import.meta.url);
   t.after(() => rm(file, { force: true }));
   await writeFile(file, [...imports, body].join("\n"));
+  const PORT = await freePort();
+  const RECEIVER = `http://127.0.0.1:${PORT}/`;
   const child = spawn(process.execPath, [file.pathname], {
-    env: { ...process.env, KRAITER_API: baseUrl, KRAITER_API_KEY: readmeKey },
+    env: { ...process.env, KRAITER_API: baseUrl, KRAITER_API_KEY: readmeKey, PORT, RECEIVER },
   });
   let printed = "";
   let complaints = "";
@@ -32,3 +35,12 @@ test("the examples of README.md run, and print what they say", async (t) => {
   const promised = [...code.matchAll(/\/\/ → (.*?)(?= \/\/ →|$)/gm)].map(([, text]) => text);
   assert.deepEqual(printed.trim().split("\n"), promised);
 });
+
+/** For the receiver of webhooks in the examples. */
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return `${port}`;
+}

@@ -144,6 +144,17 @@ test("statistics are those of the campaign", async () => {
   assert.ok(names.includes("spring-sale"));
 });
 
+test("the mail of a batch is kept to look at, with the clicks on its links", async () => {
+  const campaign = fresh("previewed");
+  const results = await collected(kraiter.rewriteBatch({ campaign, html, keepPreview: true }, [{ contact: address() }]));
+  assert.equal(results[0].error, undefined);
+  const preview = await kraiter.campaigns.preview(campaign);
+  assert.match(preview.html, /#kraiter-link-0/);
+  assert.ok(preview.keptAt instanceof Date);
+  assert.deepEqual(preview.links.map(({ url, clicks }) => [url, clicks]), [["https://shop.example/?a=1&b=2", 0]]);
+  await assert.rejects(kraiter.campaigns.preview(fresh("nothing")), { code: "unknown_preview" });
+});
+
 test("consent that is withdrawn keeps mail untracked until it is given again", async () => {
   const contact = address();
   assert.equal((await kraiter.contacts.consent.withdraw(contact)).trackingConsent, "withdrawn");

@@ -1,6 +1,16 @@
 /** What the types take and refuse. Checked by `npm run check`, never run. */
 
-import { Kraiter, KraiterError, type List, type Event, type Send } from "@kraiter/tracking";
+import {
+  type CreatedWebhook,
+  type Event,
+  Kraiter,
+  KraiterError,
+  type List,
+  type Send,
+  type Skipped,
+  verifyWebhook,
+  type WebhookDelivery,
+} from "@kraiter/tracking";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const holds = <T extends true>(_?: T): void => {};
@@ -31,4 +41,30 @@ export async function typed(kraiter: Kraiter): Promise<void> {
     if (error) holds<Equal<typeof error, KraiterError>>();
     else holds<Equal<typeof mail.html, string>>();
   }
+
+  // @ts-expect-error: what all share is kept to look at, not what one has
+  await kraiter.rewrite({ contact: "a@example.com", html: "", keepPreview: true });
+  kraiter.rewriteBatch({ html: "", keepPreview: true, sentAt: new Date() }, recipients);
+  const { keptAt } = await kraiter.campaigns.preview("name");
+  holds<Equal<typeof keptAt, Date>>();
+
+  // @ts-expect-error: a stream has no beginning but now
+  kraiter.events.stream({ from: new Date() });
+  for await (const { event, skipped } of kraiter.events.stream({ verdict: "human" }, { lastEventId: "id" })) {
+    if (skipped) holds<Equal<typeof skipped, Skipped>>();
+    else holds<Equal<typeof event, Event>>();
+  }
+
+  const created: CreatedWebhook = await kraiter.webhooks.create({ url: "", types: ["email.opened"], verdicts: null });
+  holds<Equal<typeof created.secret, string>>();
+  holds<Equal<typeof created.createdAt, Date>>();
+  // @ts-expect-error: a webhook leads somewhere
+  await kraiter.webhooks.create({ types: null });
+  const log: List<WebhookDelivery> = kraiter.webhooks.deliveries(created.id, { status: "dead", limit: 1 });
+  for await (const { nextAttemptAt } of log) holds<Equal<typeof nextAttemptAt, Date | null>>();
+  await kraiter.webhooks.rotateSecret(created.id, { overlapSeconds: 0 });
+
+  const { data } = verifyWebhook("", new Headers(), [created.secret]);
+  holds<Equal<typeof data, Event[]>>();
+  verifyWebhook(Buffer.of(), { "webhook-id": "", "set-cookie": [""], host: undefined }, created.secret);
 }

@@ -7,6 +7,7 @@ import type {
   ClientStatsQuery,
   LinkStats,
   LinkStatsQuery,
+  Preview,
   Stats,
   StatsQuery,
 } from "../types.js";
@@ -52,6 +53,11 @@ export class Campaigns {
   /** A campaign with its totals and rates. */
   get(name: string, options?: CallOptions): Promise<Campaign> {
     return this.#transport.call({ operation: "GET /campaigns/{name}", parts: [name] }, options);
+  }
+
+  /** The mail that its newest batch with `keepPreview` had, with the clicks on each link. */
+  preview(name: string, options?: CallOptions): Promise<Preview> {
+    return this.#transport.call({ operation: "GET /campaigns/{name}/preview", parts: [name] }, options);
   }
 
   /** Campaigns with their totals, by name. */
