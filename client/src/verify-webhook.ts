@@ -30,7 +30,7 @@ export function verifyWebhook(
   if (typeof body !== "string" && !(body instanceof Uint8Array)) {
     throw new TypeError("body is the text or the bytes that came, before anything parsed them");
   }
-  const keys = (typeof secret === "string" ? [secret] : [...(secret ?? [])]).map(key);
+  const keys = (typeof secret === "string" ? [secret] : [...(secret ?? [])]).map(keyOf);
   if (keys.length === 0) throw new TypeError("secret is missing");
   const id = header(headers, "webhook-id");
   const timestamp = header(headers, "webhook-timestamp");
@@ -48,7 +48,7 @@ export function verifyWebhook(
 }
 
 /** An empty key would be anybody's. */
-function key(secret: unknown): Buffer {
+function keyOf(secret: unknown): Buffer {
   const text = typeof secret === "string" ? secret.replace(/^whsec_/, "") : "";
   const bytes = /^[A-Za-z0-9+/]+={0,2}$/.test(text) ? Buffer.from(text, "base64") : Buffer.alloc(0);
   if (bytes.length < MIN_SECRET_BYTES) throw new TypeError("secret is not a webhook's, which begins with whsec_");

@@ -59,7 +59,7 @@ async function* connection(
   options: CallOptions,
   onHeard: () => void,
 ): AsyncGenerator<Frame, void, undefined> {
-  const headers = position.last === undefined ? {} : { "last-event-id": position.last };
+  const headers: Record<string, string> = position.last === undefined ? {} : { "last-event-id": position.last };
   const request = transport.request({ ...call, headers }, { accept: EVENT_STREAM });
   const watchdog = transport.watchdog(options, SILENCE_MS);
   const frames = new Frames();
