@@ -103,7 +103,8 @@ test("whatever was altered is refused", () => {
 test("a secret that is none, and a body that was parsed, are mistakes of the program", () => {
   const mine = secret();
   const headers = headersOf([mine]);
-  for (const none of [undefined, null, "", [], [""], [undefined], "whsec_", "whsec_short", "whsec_no base64 at all, not at all"]) {
+  const nones = [undefined, null, "", [], [""], [undefined], "whsec_", "whsec_short", "whsec_no base64 at all, not at all"];
+  for (const none of nones) {
     assert.ok(refused(body, headers, none) instanceof TypeError, `${none}`);
   }
   assert.ok(refused(JSON.parse(body), headers, mine) instanceof TypeError);
