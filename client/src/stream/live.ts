@@ -67,7 +67,9 @@ async function* connection(
     watchdog.start();
     const response = await transport.open(request, watchdog.signal);
     if (!isEventStream(response)) throw unexpected(response.status);
+    watchdog.stop();
     if (position.last === undefined && position.heardAt !== undefined) yield gap(position.heardAt);
+    watchdog.start();
     for await (const chunk of response.body ?? []) {
       watchdog.stop();
       onHeard();
