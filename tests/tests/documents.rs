@@ -67,13 +67,25 @@ fn every_make_target_in_the_readme_exists() {
 
 #[test]
 fn every_relative_link_in_the_documents_leads_somewhere() {
-    for document in [
+    let mut documents: Vec<_> = [
         "README.md",
         "ARCHITECTURE.md",
         "CHANGELOG.md",
         "envoy/README.md",
         "client/README.md",
-    ] {
+        "tests/fuzz/README.md",
+    ]
+    .map(str::to_owned)
+    .into();
+    let pages = std::fs::read_dir(root().join("docs")).unwrap();
+    let pages = pages.map(|page| page.unwrap().file_name().into_string().unwrap());
+    documents.extend(
+        pages
+            .filter(|page| page.ends_with(".md"))
+            .map(|page| format!("docs/{page}")),
+    );
+    assert!(documents.contains(&"docs/privacy.md".to_owned()));
+    for document in &documents {
         let text = read(document);
         let folder = root().join(document).parent().unwrap().to_owned();
         for target in text

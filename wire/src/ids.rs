@@ -26,6 +26,8 @@ pub enum IdError {
          so it must not be an address)"
     )]
     SendCharacter { got: char },
+    #[error("a send id cannot be {got:?}: in a path of a URL that names a folder")]
+    SendDots { got: String },
     #[error("a contact id looks like con_ and 22 characters, not {got:?}")]
     Contact { got: String },
 }
@@ -107,9 +109,14 @@ impl<'a> SendId<'a> {
         }
         let allowed =
             |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '~' | '-');
-        match text.chars().find(|&c| !allowed(c)) {
-            Some(got) => Err(IdError::SendCharacter { got }),
-            None => Ok(Self(text)),
+        if let Some(got) = text.chars().find(|&c| !allowed(c)) {
+            return Err(IdError::SendCharacter { got });
+        }
+        match text.as_ref() {
+            "." | ".." => Err(IdError::SendDots {
+                got: text.into_owned(),
+            }),
+            _ => Ok(Self(text)),
         }
     }
 
@@ -237,6 +244,11 @@ mod tests {
             Err(IdError::SendCharacter { got: '@' })
         );
         assert_eq!(SendId::parse(""), Err(IdError::SendLength { got: 0 }));
+        for dots in [".", ".."] {
+            let got = dots.to_owned();
+            assert_eq!(SendId::parse(dots), Err(IdError::SendDots { got }));
+        }
+        assert!(SendId::parse("...").is_ok());
         assert_eq!(
             SendId::parse("x".repeat(65)),
             Err(IdError::SendLength { got: 65 })

@@ -1,5 +1,8 @@
 //! Retention in Postgres: batches that take their locks without waiting, so that no writer waits for
 //! long and none can wait in a circle.
+//!
+//! The planner cannot know how few rows a batch has, and would read whole tables to join it; what is
+//! looked up as an array, or behind an `offset`, is looked up by index.
 
 use deadpool_postgres::GenericClient;
 use kraiter_wire::TenantId;
@@ -69,10 +72,11 @@ pub(super) async fn remove_events(
     tenant: TenantId,
     since: Timestamp,
 ) -> Result<u64, DatabaseError> {
-    let sql = "with old as ( \
+    let sql = "with old as materialized ( \
                  select id from events where tenant_id = $1 and id < $2 \
                  order by id limit $3 for update skip locked) \
-               delete from events e using old where e.tenant_id = $1 and e.id = old.id and e.id < $2";
+               delete from events e where e.tenant_id = $1 and e.id < $2 \
+                 and e.id = any (array(select id from old))";
     let statement = client.prepare_cached(sql).await?;
     Ok(client
         .execute(&statement, &[&key(tenant), &lowest_id(since), &EVENTS])
@@ -125,14 +129,14 @@ pub(super) async fn remove_sends(
                  select id, contact_id, registered_at from sends \
                  where tenant_id = $1 and id > $2 order by id limit $3), \
                old as materialized ( \
-                 select s.id from sends s join page p on p.id = s.id \
-                 where s.tenant_id = $1 and p.registered_at < $4 \
-                   and not exists (select from events e where e.tenant_id = $1 \
-                     and e.contact_id = p.contact_id and e.send_id = p.id) \
-                 order by s.id for update of s skip locked), \
+                 select s.id from sends s where s.tenant_id = $1 and s.id = any (array( \
+                   select p.id from page p where p.registered_at < $4 \
+                     and not exists (select from events e where e.tenant_id = $1 \
+                       and e.contact_id = p.contact_id and e.send_id = p.id offset 0))) \
+                 order by s.id for update skip locked), \
                gone as ( \
-                 delete from sends s using old where s.tenant_id = $1 and s.id = old.id \
-                 returning s.id) \
+                 delete from sends s where s.tenant_id = $1 \
+                   and s.id = any (array(select id from old)) returning s.id) \
                select (select max(id) from page), (select count(*) from gone)";
     let statement = client.prepare_cached(sql).await?;
     let row = client

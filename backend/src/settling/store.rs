@@ -192,14 +192,16 @@ pub(super) async fn neighbours(
     if near.tenants.is_empty() {
         return Ok(Vec::new());
     }
+    // `limit 1` keeps the planner from reading all of `unsettled`, whose size it can only guess.
     let sql = "select d.tenant_id, e.send_id, e.contact_id, e.id, d.ip, e.user_agent, e.reasons, \
-                 exists (select from unsettled u where u.tenant_id = d.tenant_id \
-                   and u.send_id = e.send_id) \
+                 u.noted is not null \
                from unnest($1::int[], $2::inet[], $3::uuid[], $4::uuid[]) \
                  as d (tenant_id, ip, first, last) \
                cross join lateral (select * from events e \
                  where e.tenant_id = d.tenant_id and e.ip = d.ip and e.kind = 2 \
-                   and e.id >= d.first and e.id < d.last offset 0) as e";
+                   and e.id >= d.first and e.id < d.last offset 0) as e \
+               left join lateral (select true as noted from unsettled u \
+                 where u.tenant_id = d.tenant_id and u.send_id = e.send_id limit 1) as u on true";
     let statement = client.prepare_cached(sql).await?;
     let values: [&(dyn ToSql + Sync); 4] =
         [&near.tenants, &near.addresses, &near.first, &near.last];
