@@ -21,7 +21,7 @@ use rate_limit::RateLimitArgs;
 pub(crate) use replay::ReplayArgs;
 use webhooks::WebhookArgs;
 
-/// Where a command finds the database and the secrets. Part of every subcommand.
+/// Where a command finds the database and the secrets. Part of every command.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct StoreArgs {
     /// Postgres to use, as a postgres:// URL. Without it, a private server runs under the data
@@ -78,6 +78,11 @@ pub(crate) struct IngestSecretArgs {
     ingest_secret_file: Option<PathBuf>,
 }
 
+/// Headings of the help.
+const DATABASE: &str = "Database";
+const REQUESTS: &str = "Requests";
+const ROUNDS: &str = "Regular work";
+
 /// What only `serve` is told.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ServeArgs {
@@ -106,16 +111,19 @@ pub(crate) struct ServeArgs {
 
     /// Connections to Postgres that API requests share.
     #[arg(long, env = "KRAITER_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "N",
+          help_heading = DATABASE,
           value_parser = clap::value_parser!(u16).range(1..=500))]
     database_connections: u16,
 
     /// Connections that write events.
     #[arg(long, env = "KRAITER_INGEST_WRITERS", default_value_t = 2, value_name = "N",
+          help_heading = DATABASE,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     ingest_writers: u16,
 
     /// No statement that writes events may take longer; its events are tried again.
     #[arg(long, env = "KRAITER_WRITE_TIMEOUT", default_value_t = 30, value_name = "SECONDS",
+          help_heading = DATABASE,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     write_timeout: u32,
 
@@ -124,15 +132,17 @@ pub(crate) struct ServeArgs {
         long,
         env = "KRAITER_SLOW_REQUEST_MS",
         default_value_t = 1000,
-        value_name = "MILLISECONDS"
+        value_name = "MILLISECONDS",
+        help_heading = REQUESTS
     )]
     slow_request_ms: u32,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = REQUESTS)]
     rate_limit: RateLimitArgs,
 
     /// Seconds between two rounds of judging events by their neighbours.
     #[arg(long, env = "KRAITER_SETTLING_INTERVAL", default_value_t = 5, value_name = "SECONDS",
+          help_heading = ROUNDS,
           value_parser = clap::value_parser!(u16).range(1..=50))]
     settling_interval: u16,
 
@@ -142,11 +152,12 @@ pub(crate) struct ServeArgs {
         long,
         env = "KRAITER_RETENTION_INTERVAL",
         default_value_t = 3600,
-        value_name = "SECONDS"
+        value_name = "SECONDS",
+        help_heading = ROUNDS
     )]
     retention_interval: u32,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Webhooks")]
     webhooks: WebhookArgs,
 }
 

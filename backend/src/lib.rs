@@ -32,6 +32,7 @@ mod mails;
 mod openapi;
 mod previews;
 pub mod private_postgres;
+mod progress;
 mod random;
 mod replay;
 mod retention;

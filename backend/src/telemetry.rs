@@ -19,13 +19,16 @@ const DEFAULT_FILTER: &str =
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct LogArgs {
-    /// What is logged, as tracing's filter: warn, info, debug, or by module.
+    /// What is logged, as tracing's filter: warn, info, debug, or by module [default: info, and
+    /// warn from libraries].
     #[arg(
         long,
         env = "KRAITER_LOG",
         default_value = DEFAULT_FILTER,
+        hide_default_value = true,
         global = true,
-        value_name = "FILTER"
+        value_name = "FILTER",
+        value_parser = filter
     )]
     log: String,
 
@@ -34,16 +37,22 @@ pub(crate) struct LogArgs {
         long,
         env = "KRAITER_LOG_FORMAT",
         default_value = "text",
-        global = true
+        global = true,
+        value_name = "FORMAT"
     )]
     log_format: LogFormat,
 }
 
+fn filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}; it looks like info,kraiter_backend=debug")),
+    }
+}
+
 /// Logs to standard error; standard output belongs to the commands' answers.
 pub(crate) fn log(args: &LogArgs) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&args.log).map_err(|error| {
-        anyhow::anyhow!("KRAITER_LOG={:?} is not a log filter: {error}", args.log)
-    })?;
+    let filter = EnvFilter::try_new(&args.log)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

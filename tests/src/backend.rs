@@ -126,6 +126,11 @@ impl Backend {
         })
     }
 
+    /// Another command, to be run by the caller.
+    pub fn prepared(&self, args: &[&str]) -> Outcome<Command> {
+        command(&self.options, args)
+    }
+
     /// Runs another command, with what it says and its progress for all to see.
     pub fn run_shown(&self, args: &[&str]) -> Outcome<()> {
         let running = format!("kraiter {}", args.join(" "));

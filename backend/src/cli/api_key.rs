@@ -1,9 +1,9 @@
 //! `kraiter api-key create|list|revoke`.
 
-use anyhow::Context;
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::failure::advised;
 use super::output::{Output, table};
 use super::tenant;
 use crate::api_keys::{ApiKey, Credential, KeyName, Scope, store};
@@ -16,12 +16,15 @@ use crate::store::Store;
 #[derive(Subcommand)]
 pub(super) enum ApiKeyCommand {
     /// Make a key. It is shown once and stored hashed.
+    #[command(after_help = "\
+Example:
+  kraiter api-key create --tenant acme --scopes render,read --name renderer")]
     Create {
         /// Name or id of the tenant.
         #[arg(long)]
         tenant: String,
         /// What the key may do: render, read, admin, with commas between them.
-        #[arg(long, value_delimiter = ',', required = true)]
+        #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', required = true)]
         scopes: Vec<Scope>,
         /// What the key is for, shown in lists.
         #[arg(long, default_value = "")]
@@ -129,10 +132,11 @@ pub(super) async fn run(
             let tx = client.transaction().await?;
             let key = store::revoke(&*tx, tenant.id, id, now)
                 .await?
-                .with_context(|| {
-                    format!(
-                        "tenant {} has no key {id}; kraiter api-key list shows all",
-                        tenant.name
+                .ok_or_else(|| {
+                    let name = &tenant.name;
+                    advised(
+                        format!("tenant {name} has no key {id}"),
+                        format!("kraiter api-key list --tenant {name} shows all"),
                     )
                 })?;
             // Revoking twice changes nothing.

@@ -1,10 +1,10 @@
 //! `kraiter block tenant|send|host|list`.
 
-use anyhow::bail;
 use clap::{Args, Subcommand};
 use kraiter_wire::SendId;
 use serde::Serialize;
 
+use super::failure::advised;
 use super::output::{Output, table};
 use super::tenant;
 use crate::audit::{self, Actor};
@@ -38,6 +38,7 @@ pub(super) enum BlockCommand {
     /// Block a destination host and its subdomains.
     Host {
         /// Like evil.example, without scheme, port and path.
+        #[arg(value_name = "HOST")]
         host: HostName,
         /// Only in this tenant's mail [default: in everybody's].
         #[arg(long)]
@@ -134,7 +135,10 @@ async fn change(
     let whom = tenant.map(|tenant| tenant.id);
     if how.remove {
         if !store::remove(&tx, scope, SetBy::Operator, target).await? {
-            bail!("the operator has not blocked {what}; kraiter block list shows all blocks");
+            return Err(advised(
+                format!("the operator has not blocked {what}"),
+                "kraiter block list shows all blocks",
+            ));
         }
         let entry = target.audited(whom, Actor::Operator, false);
         audit::store::write(&tx, &entry, now).await?;

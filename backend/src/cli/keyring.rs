@@ -20,9 +20,15 @@ pub(super) enum KeyringCommand {
     /// Add a key that verifies but does not sign yet. Give it to every edge, then let it sign.
     Add,
     /// Sign new mail with this key from now on.
-    Sign { id: KeyId },
+    Sign {
+        /// The key's id, as kraiter keyring show lists it.
+        id: KeyId,
+    },
     /// Forget a key: mail signed with it no longer verifies.
-    Retire { id: KeyId },
+    Retire {
+        /// The key's id, as kraiter keyring show lists it.
+        id: KeyId,
+    },
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,8 @@
 //! `kraiter openapi`.
 
+use super::output;
+
 /// Prints the document. Needs neither a database nor a configuration.
 pub(super) fn run() -> anyhow::Result<()> {
-    println!("{}", crate::openapi::pretty()?);
-    Ok(())
+    output::print(&crate::openapi::pretty()?)
 }

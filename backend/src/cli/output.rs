@@ -1,5 +1,8 @@
 //! What commands print: a table or sentence for people, JSON for programs.
 
+use std::io::{ErrorKind, Write};
+
+use anyhow::Context;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
@@ -15,12 +18,19 @@ impl Output {
         value: &impl Serialize,
         text: impl FnOnce() -> String,
     ) -> anyhow::Result<()> {
-        if self.json {
-            println!("{}", serde_json::to_string(value)?);
-        } else {
-            println!("{}", text());
+        match self.json {
+            true => print(&serde_json::to_string(value)?),
+            false => print(&text()),
         }
-        Ok(())
+    }
+}
+
+/// On standard output, with a line's end.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        // Like `head`: whoever reads it has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write the answer to standard output"),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::output::{Output, table};
@@ -10,6 +9,7 @@ use super::tenant;
 use crate::clock::Timestamp;
 use crate::config::RulesArgs;
 use crate::database::{DatabaseError, Pool, connect};
+use crate::progress::{Progress, Unit};
 use crate::settling::{self, Corrected, Extent, MAX_SENDS, SendKey};
 use crate::store::Store;
 use crate::tenants::store::key;
@@ -67,11 +67,11 @@ pub(super) async fn run(
     };
     let client = connect(&store.pool).await?;
     let total = settling::count_sends(&client, tenant, args.since).await?;
-    // Drawn on standard error, and only where a person looks at it.
-    let progress = ProgressBar::new(total);
-    progress.set_style(ProgressStyle::with_template(
+    let progress = Progress::new(
+        total,
+        Unit::Of("sends"),
         "{bar:30} {human_pos}/{human_len} sends, {per_sec}, {eta} left",
-    )?);
+    );
     let mut corrected = Corrected::default();
     let mut after: Option<SendKey> = None;
     loop {
@@ -82,7 +82,7 @@ pub(super) async fn run(
         corrected.add(&judge(&store.pool, &sends, &rules, args.dry_run).await?);
         progress.inc(sends.len() as u64);
     }
-    progress.finish_and_clear();
+    progress.finish();
     let report = Report::of(&corrected, args.dry_run);
     output.show(&report, || text(&report))
 }

@@ -1,17 +1,14 @@
 //! `kraiter replay`.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::exit::Exit;
 use super::output::{Output, table};
 use crate::config::{ReplayArgs, StoreArgs};
 use crate::replay::{self, FileReport, Posted, Sender, Stop};
-
-/// All lines were read, and some of them were damaged or rejected.
-const NOT_ALL_TAKEN: u8 = 3;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -25,7 +22,7 @@ pub(super) async fn run(
     args: &ReplayArgs,
     store: &StoreArgs,
     output: Output,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Exit> {
     let config = args.read(store)?;
     let sender = Sender::new(&config.backend, config.ingest_secret, config.patience)?;
     let stop = Arc::new(Stop::default());
@@ -56,8 +53,8 @@ pub(super) async fn run(
     output.show(&report, || text(&report))?;
     match failure {
         Some(error) => Err(error.into()),
-        None if posted.rejected > 0 || damaged > 0 => Ok(ExitCode::from(NOT_ALL_TAKEN)),
-        None => Ok(ExitCode::SUCCESS),
+        None if posted.rejected > 0 || damaged > 0 => Ok(Exit::Findings),
+        None => Ok(Exit::Done),
     }
 }
 

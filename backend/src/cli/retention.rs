@@ -1,15 +1,13 @@
 //! `kraiter retention`.
 
-use std::time::Duration;
-
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{Output, table};
 use super::tenant;
 use crate::audit::Actor;
 use crate::clock;
 use crate::database::Partitions;
+use crate::progress::{Progress, Unit};
 use crate::retention::{Report, Run, Steps};
 use crate::store::Store;
 
@@ -23,23 +21,21 @@ pub(super) struct RetentionArgs {
     dry_run: bool,
 }
 
-struct Bar(ProgressBar);
-
-impl Steps for Bar {
+impl Steps for Progress {
     fn total(&mut self, events: u64) {
-        self.0.set_length(events);
+        self.set_total(events);
     }
 
     fn removed(&mut self, events: u64) {
-        self.0.inc(events);
+        self.inc(events);
     }
 
     fn doing(&mut self, what: &str) {
-        self.0.set_message(what.to_owned());
+        self.set_message(what.to_owned());
     }
 
     fn wants_total(&self) -> bool {
-        !self.0.is_hidden()
+        self.has_bar()
     }
 }
 
@@ -48,12 +44,11 @@ pub(super) async fn run(args: &RetentionArgs, store: &Store, output: Output) -> 
         Some(name_or_id) => Some(tenant::find(store, name_or_id).await?.id),
         None => None,
     };
-    // On standard error, and hidden where that is no terminal.
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
+    let mut progress = Progress::new(
+        0,
+        Unit::Of("events"),
         "{bar:30} {pos}/{len} events, {per_sec}, {eta} left; {msg}",
-    )?);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    let mut bar = Bar(bar);
+    );
     let run = Run {
         pool: &store.pool,
         partitions: &Partitions::default(),
@@ -63,8 +58,8 @@ pub(super) async fn run(args: &RetentionArgs, store: &Store, output: Output) -> 
         with_sends: true,
         dry_run: args.dry_run,
     };
-    let report = run.apply(&mut bar).await;
-    bar.0.finish_and_clear();
+    let report = run.apply(&mut progress).await;
+    progress.finish();
     let report = report?;
     output.show(&report, || text(&report))
 }

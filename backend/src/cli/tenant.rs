@@ -1,9 +1,9 @@
 //! `kraiter tenant create|list`, and finding the tenant that a command names.
 
-use anyhow::{Context, bail};
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::failure::advised;
 use super::output::{Output, table};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::clock;
@@ -14,8 +14,12 @@ use crate::tenants::{self, Settings, Tenant, TenantName, TrackingOrigin};
 #[derive(Subcommand)]
 pub(super) enum TenantCommand {
     /// Make a tenant.
+    #[command(after_help = "\
+Example:
+  kraiter tenant create acme --tracking-origin https://click.acme.example")]
     Create {
-        /// How operators call it: letters, digits and - _ .
+        /// How operators call it: letters, digits and any of . - _
+        #[arg(value_name = "NAME")]
         name: TenantName,
         /// Where recipients reach the edge, like https://click.example.com
         #[arg(long, value_name = "ORIGIN")]
@@ -79,7 +83,10 @@ pub(super) async fn run(
                     )
                 })
                 }
-                Err(taken) => bail!("there is a tenant {name} already, with id {}", taken.id),
+                Err(taken) => Err(advised(
+                    format!("there is a tenant {name} already, with id {}", taken.id),
+                    "choose another name; kraiter tenant list shows those that are taken",
+                )),
             }
         }
         TenantCommand::List => {
@@ -107,7 +114,8 @@ pub(super) async fn find(store: &Store, name_or_id: &str) -> anyhow::Result<Tena
     tenants
         .into_iter()
         .find(|tenant| tenant.name.as_str() == name_or_id || tenant.id.to_string() == name_or_id)
-        .with_context(|| {
-            format!("there is no tenant {name_or_id:?}; kraiter tenant list shows all")
+        .ok_or_else(|| {
+            let problem = format!("there is no tenant {name_or_id:?}");
+            advised(problem, "kraiter tenant list shows all, by name and id")
         })
 }

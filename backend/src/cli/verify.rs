@@ -1,14 +1,13 @@
 //! `kraiter verify`.
 
-use std::process::ExitCode;
-
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::exit::Exit;
 use super::output::{Output, table};
 use super::tenant;
 use crate::clock::Timestamp;
 use crate::database::connect;
+use crate::progress::{Progress, Unit};
 use crate::store::Store;
 use crate::verify::{CHECKS, Checked, Snapshot};
 
@@ -18,31 +17,29 @@ struct Report {
     checks: Vec<Checked>,
 }
 
-/// Exits with 1 if anything differs.
 pub(super) async fn run(
     tenant: Option<&str>,
     store: &Store,
     output: Output,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Exit> {
     let tenant = match tenant {
         Some(name) => Some(tenant::find(store, name).await?.id),
         None => None,
     };
     let mut client = connect(&store.pool).await?;
     let snapshot = Snapshot::take(&mut client).await?;
-    // Drawn on standard error, and only where a person looks at it.
-    let progress = ProgressBar::new(CHECKS.len() as u64);
-    progress.set_style(ProgressStyle::with_template(
+    let progress = Progress::new(
+        CHECKS.len() as u64,
+        Unit::Of("checks"),
         "{bar:30} {pos}/{len} {msg} {elapsed}",
-    )?);
-    progress.enable_steady_tick(std::time::Duration::from_millis(200));
+    );
     let mut checks = Vec::new();
     for check in CHECKS {
         progress.set_message(format!("recounting {}", check.0));
         checks.push(snapshot.check(check, tenant).await?);
         progress.inc(1);
     }
-    progress.finish_and_clear();
+    progress.finish();
     let differences = checks.iter().map(|checked| checked.differences).sum();
     let report = Report {
         differences,
@@ -50,8 +47,8 @@ pub(super) async fn run(
     };
     output.show(&report, || text(&report))?;
     Ok(match differences {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+        0 => Exit::Done,
+        _ => Exit::Findings,
     })
 }
 

@@ -4,14 +4,13 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
-
 use super::line::{Found, Reader};
 use super::lines::{Lines, MAX_LINE_BYTES, Next, Offset};
 use super::position::{self, Position};
 use super::sender::{Sender, SenderError};
 use super::source::{FileId, Source};
-use super::{FileReport, Place, Replay, ReplayError, Stop, note};
+use super::{FileReport, Place, Replay, ReplayError, Stop};
+use crate::progress::Progress;
 
 /// What is posted at once: enough that a commit is not what costs, little enough for any proxy.
 const MAX_BATCH_BYTES: usize = 512 << 10;
@@ -29,13 +28,13 @@ pub(super) fn replay(
     replay: &Replay,
     sender: &Sender,
     stop: &Stop,
-    bar: &ProgressBar,
+    progress: &Progress,
 ) -> (Vec<FileReport>, Result<(), ReplayError>) {
     let mut run = Run {
         replay,
         sender,
         stop,
-        bar,
+        progress,
         reports: Vec::new(),
     };
     let outcome = match run.replay(path) {
@@ -55,7 +54,7 @@ struct Run<'a> {
     replay: &'a Replay,
     sender: &'a Sender,
     stop: &'a Stop,
-    bar: &'a ProgressBar,
+    progress: &'a Progress,
     reports: Vec<FileReport>,
 }
 
@@ -102,24 +101,18 @@ impl Run<'_> {
         for candidate in position::rotated(path) {
             if let Ok(Some(source)) = position.open(&candidate) {
                 let names = (path.display(), candidate.display());
-                note(
-                    self.bar,
-                    &format!(
-                        "{} was rotated to {}, which is finished first",
-                        names.0, names.1
-                    ),
-                );
+                self.progress.note(&format!(
+                    "{} was rotated to {}, which is finished first",
+                    names.0, names.1
+                ));
                 return self.read(&candidate, source, position.offset(), false);
             }
         }
-        note(
-            self.bar,
-            &format!(
-                "{} is not the file that was replayed before, and that one is not beside it; if it \
-                 was rotated, replay it by its name",
-                path.display()
-            ),
-        );
+        self.progress.note(&format!(
+            "{} is not the file that was replayed before, and that one is not beside it; if it was \
+             rotated, replay it by its name",
+            path.display()
+        ));
         Ok(())
     }
 
@@ -273,7 +266,7 @@ impl Reading<'_> {
     /// Posts what was read and writes down how far that is.
     fn post(&mut self, run: &Run<'_>) -> Result<(), ReplayError> {
         if !self.batch.is_empty() {
-            let tell = |text: &str| note(run.bar, text);
+            let tell = |text: &str| run.progress.note(text);
             let posted = run.sender.post(&self.batch, run.stop, &tell)?;
             self.report.posted.add(&posted);
             self.batch.clear();
@@ -289,7 +282,7 @@ impl Reading<'_> {
                      which costs time and counts nothing twice",
                     file.display()
                 );
-                note(run.bar, &text);
+                run.progress.note(&text);
                 self.can_save = false;
             }
             self.saved = offset;
@@ -299,10 +292,10 @@ impl Reading<'_> {
             .source()
             .compressed_bytes_read()
             .unwrap_or(offset.byte);
-        run.bar.inc(read.saturating_sub(self.progress));
+        run.progress.inc(read.saturating_sub(self.progress));
         self.progress = read;
         let posted = &self.report.posted;
-        run.bar.set_message(format!(
+        run.progress.set_message(format!(
             "{} accepted, {} known, {} rejected",
             posted.accepted, posted.duplicates, posted.rejected
         ));

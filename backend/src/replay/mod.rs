@@ -17,8 +17,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+
+use crate::progress::{Progress, Unit};
 
 pub(crate) use sender::{Sender, SenderError};
 
@@ -121,7 +122,7 @@ pub(crate) fn run(
     sender: &Sender,
     stop: &Stop,
 ) -> (Vec<FileReport>, Option<ReplayError>) {
-    let bar = progress(replay);
+    let progress = progress(replay);
     let mut reports: Vec<FileReport> = Vec::new();
     let mut failure = None;
     let mut take = |(report, outcome): (Vec<FileReport>, Result<(), ReplayError>)| {
@@ -134,11 +135,11 @@ pub(crate) fn run(
     };
     if replay.follow {
         std::thread::scope(|scope| {
-            let bar = &bar;
+            let progress = &progress;
             let tasks: Vec<_> = replay
                 .files
                 .iter()
-                .map(|path| scope.spawn(move || file::replay(path, replay, sender, stop, bar)))
+                .map(|path| scope.spawn(move || file::replay(path, replay, sender, stop, progress)))
                 .collect();
             for task in tasks {
                 match task.join() {
@@ -150,36 +151,30 @@ pub(crate) fn run(
     } else {
         for path in &replay.files {
             if !stop.is_set() {
-                take(file::replay(path, replay, sender, stop, &bar));
+                take(file::replay(path, replay, sender, stop, &progress));
             }
         }
         if stop.is_set() {
             failure.get_or_insert(ReplayError::Stopped);
         }
     }
-    bar.finish_and_clear();
+    progress.finish();
     (reports, failure)
 }
 
-/// On standard error, and only if that is a terminal.
-fn progress(replay: &Replay) -> ProgressBar {
+fn progress(replay: &Replay) -> Progress {
     let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    let total = replay.files.iter().map(size).sum();
-    let template = match replay.follow {
-        true => "{spinner} {bytes} {msg}",
-        false => "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}",
+    let (total, template) = match replay.follow {
+        // What is written meanwhile has no total.
+        true => (0, "{spinner} {bytes} {msg}"),
+        false => (
+            replay.files.iter().map(size).sum(),
+            "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}",
+        ),
     };
-    let bar = ProgressBar::new(total);
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
-}
-
-/// Tells a person what happens meanwhile.
-fn note(bar: &ProgressBar, text: &str) {
-    match bar.is_hidden() {
-        true => eprintln!("{text}"),
-        false => bar.println(text),
+    let progress = Progress::new(total, Unit::Bytes, template);
+    match replay.follow {
+        true => progress.without_lines(),
+        false => progress,
     }
 }

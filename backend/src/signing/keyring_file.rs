@@ -24,12 +24,29 @@ pub(crate) enum KeyringFileError {
     Keys { path: PathBuf, error: KeyringError },
     #[error("{} names no signing key; set \"signs\": true for exactly one", path.display())]
     NoSigner { path: PathBuf },
-    #[error("there is no key {id}; `kraiter keyring show` lists them")]
+    #[error("there is no key {id}")]
     Unknown { id: KeyId },
-    #[error("key {id} signs new mail; make another one sign first (kraiter keyring sign ID)")]
+    #[error("key {id} signs new mail")]
     StillSigns { id: KeyId },
-    #[error("the keyring holds {MAX_KEYS} keys, which is the most; retire old ones first")]
+    #[error("the keyring holds {MAX_KEYS} keys, which is the most")]
     Full,
+}
+
+impl KeyringFileError {
+    /// What to do about it.
+    pub(crate) fn tip(&self) -> Option<&'static str> {
+        match self {
+            Self::Unknown { .. } => Some("kraiter keyring show lists all keys"),
+            Self::StillSigns { .. } => {
+                Some("let another key sign first, with kraiter keyring sign ID")
+            }
+            Self::Full => Some("forget an old key first, with kraiter keyring retire ID"),
+            Self::File { .. } => {
+                Some("KRAITER_KEYRING_FILE, or else the data folder, says where it lies")
+            }
+            Self::Malformed { .. } | Self::Keys { .. } | Self::NoSigner { .. } => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

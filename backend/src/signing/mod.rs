@@ -3,5 +3,5 @@
 mod keyring_file;
 mod shared;
 
-pub(crate) use keyring_file::{KeyState, KeyringFile};
+pub(crate) use keyring_file::{KeyState, KeyringFile, KeyringFileError};
 pub(crate) use shared::SharedKeyring;

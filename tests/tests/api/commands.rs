@@ -160,7 +160,7 @@ fn a_command_that_cannot_do_its_work_fails_and_says_what_to_do() {
         (&["tenant", "create", "other"], "--tracking-origin"),
         (
             &["api-key", "create", "--tenant", "shoe", "--scopes", "read"],
-            "there is no tenant \"shoe\"; kraiter tenant list shows all",
+            "error: there is no tenant \"shoe\"\n  tip: kraiter tenant list shows all",
         ),
         (
             &["api-key", "list", "--tenant", "2"],
