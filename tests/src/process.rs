@@ -255,6 +255,15 @@ impl Drop for Process {
     }
 }
 
+/// The most memory that a running process ever had.
+pub fn peak_memory_kib(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    peak.trim().strip_suffix(" kB")?.trim().parse().ok()
+}
+
 /// The last lines of a log.
 pub fn tail(log: &Path) -> String {
     let Ok(bytes) = std::fs::read(log) else {

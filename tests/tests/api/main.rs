@@ -15,6 +15,7 @@ mod audit;
 mod bad_requests;
 mod batch;
 mod blocks;
+mod bursts;
 mod command_line;
 mod commands;
 mod consent;

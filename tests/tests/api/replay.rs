@@ -12,6 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use kraiter_tests::collector::{Collector, Keep};
 use kraiter_tests::http_server::Reaction;
+use kraiter_tests::process::peak_memory_kib;
 use kraiter_tests::{artifacts, wait};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -498,13 +499,9 @@ fn an_endless_line_and_a_huge_file_need_little_memory() {
     encoder.write_all(event.as_bytes()).unwrap();
     let path = desk.write("huge.gz", encoder.finish().unwrap());
     let mut child = desk.command(&[&path], &[]).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        peak = peak.max(kib.unwrap_or(0));
+        peak = peak.max(peak_memory_kib(child.id()).unwrap_or(0));
         std::thread::sleep(Duration::from_millis(5));
     }
     let (code, report) = ended(child);
