@@ -32,7 +32,7 @@ pub(crate) enum Planner {
     LooksUp,
 }
 
-const LOOKING_UP: &str = " -c plan_cache_mode=force_generic_plan -c jit=off -c enable_hashjoin=off \
+const LOOKING_UP: &str = " -c plan_cache_mode=force_generic_plan -c enable_hashjoin=off \
      -c enable_mergejoin=off -c enable_seqscan=off -c enable_bitmapscan=off -c enable_material=off";
 
 /// Why there is no answer from the database.
@@ -152,8 +152,9 @@ pub(crate) fn pool(
 ) -> Result<Pool, DatabaseError> {
     let mut config = url.config.clone();
     let idle_timeout = statement_timeout * IDLE_STATEMENTS;
+    // Compiling a statement takes longer than any of ours runs: 57 of 70 ms for a batch of retention.
     let mut options = format!(
-        "-c statement_timeout={} -c idle_in_transaction_session_timeout={}",
+        "-c jit=off -c statement_timeout={} -c idle_in_transaction_session_timeout={}",
         statement_timeout.as_millis(),
         idle_timeout.as_millis()
     );
