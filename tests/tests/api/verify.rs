@@ -370,7 +370,7 @@ fn every_kind_of_difference_is_found() {
             .command(&["verify"])
             .unwrap_err()
             .to_string();
-        assert!(error.contains('1'), "{error}");
+        assert!(error.contains("exit status: 3"), "{error}");
         let report = verified(&service.backend);
         let found = report["checks"].as_array().unwrap();
         let found = found.iter().find(|found| found["check"] == check).unwrap();
