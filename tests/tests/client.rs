@@ -35,8 +35,8 @@ const CLOSING_LINES: usize = 8;
 fn the_javascript_client_passes_its_own_tests() {
     let mut options = options("client", Some(&database::fresh().unwrap()));
     // Webhooks of the tests lead to a receiver within Node.js.
-    let loopback = ("KRAITER_WEBHOOK_ALLOW_PRIVATE", "127.0.0.0/8");
-    options.env.push((loopback.0.into(), loopback.1.into()));
+    let allowed = ("KRAITER_WEBHOOK_ALLOW_PRIVATE".into(), "127.0.0.0/8".into());
+    options.env.push(allowed);
     let service = Service::with("client", options);
     let mut edge = Edge::of(&service, 1);
     // The examples of the client's README have a tenant of their own: they say what is listed.

@@ -42,6 +42,7 @@ pub(super) fn may_be_in(text: &[u8]) -> bool {
 
 /// Where markers may be, ascending.
 pub(super) fn occurrences(html: &[u8]) -> impl Iterator<Item = usize> {
+    // Few do, and it is asked quickly.
     let follows_a_c = |at: &usize| {
         let before = at.checked_sub(1).and_then(|before| html.get(before));
         before.is_some_and(|before| before | 0x20 == b'c')

@@ -25,7 +25,7 @@ const MAX_CHUNKS: usize = 10;
 /// For one chunk, which takes milliseconds on a server that is well. A chunk is read along the key
 /// whatever the planner believes: with the statistics of a table that has just grown it would sort
 /// all of a tenant's contacts for each chunk.
-const LIMITS: &str = "set local statement_timeout = '5s'; set local jit = off; \
+const LIMITS: &str = "set local statement_timeout = '5s'; \
                       set local enable_seqscan = off; set local enable_bitmapscan = off";
 
 /// What a search found, and how far it came.
