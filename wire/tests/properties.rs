@@ -27,7 +27,7 @@ fn fields() -> impl Strategy<Value = Fields> {
     (
         prop_oneof![Just(1_u8), Just(9)],
         1..=u32::MAX,
-        "[A-Za-z0-9._:~-]{1,64}",
+        sends(),
         any::<[u8; 16]>(),
         any::<u16>(),
         any::<u32>(),
@@ -46,6 +46,11 @@ fn fields() -> impl Strategy<Value = Fields> {
                 kind,
             },
         )
+}
+
+/// Every send that is allowed; `.` and `..` are not, since paths lose them.
+fn sends() -> impl Strategy<Value = String> {
+    "[A-Za-z0-9._:~-]{1,64}".prop_filter("dots alone", |send| SendId::parse(send.as_str()).is_ok())
 }
 
 fn sign(fields: &Fields) -> String {
