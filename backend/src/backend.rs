@@ -25,7 +25,8 @@ pub(crate) struct Backend {
     pub(crate) tenants: Arc<TenantDirectory>,
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) ingest: IngestQueue,
-    pub(crate) rules: Arc<Rules>,
+    /// `None`: nothing is judged as it comes.
+    pub(crate) rules: Option<Arc<Rules>>,
     pub(crate) ingest_secret: IngestSecret,
     pub(crate) policy: PolicyFeed,
     pub(crate) streams: Arc<Hub>,

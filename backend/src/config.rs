@@ -105,6 +105,17 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     rules: RulesArgs,
 
+    /// Whether opens and clicks are judged as they come. With `off` they count in totals only,
+    /// until `kraiter reclassify` judges them.
+    #[arg(
+        long,
+        env = "KRAITER_JUDGING",
+        value_name = "ON|OFF",
+        default_value = "on",
+        hide_possible_values = true
+    )]
+    judging: Judging,
+
     /// Migrate the database before serving (a private Postgres is always migrated).
     #[arg(long, env = "KRAITER_MIGRATE")]
     migrate: bool,
@@ -161,6 +172,12 @@ pub(crate) struct ServeArgs {
     webhooks: WebhookArgs,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Judging {
+    On,
+    Off,
+}
+
 /// What verdicts are made with.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RulesArgs {
@@ -202,7 +219,8 @@ pub(crate) struct ServeConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) address_file: Option<PathBuf>,
     pub(crate) ingest_secret: IngestSecret,
-    pub(crate) rules: Arc<Rules>,
+    /// `None`: nothing is judged as it comes.
+    pub(crate) rules: Option<Arc<Rules>>,
     pub(crate) migrate: bool,
     pub(crate) database_connections: usize,
     pub(crate) ingest_writers: usize,
@@ -310,7 +328,7 @@ impl ServeArgs {
                 listen: self.listen,
                 address_file: self.address_file.clone(),
                 ingest_secret,
-                rules: Arc::new(rules),
+                rules: (self.judging == Judging::On).then(|| Arc::new(rules)),
                 migrate: self.migrate,
                 database_connections: self.database_connections.into(),
                 ingest_writers: self.ingest_writers.into(),

@@ -16,7 +16,7 @@ use crate::database::{Partitions, Planner, Pool, analyze_new_tables};
 use crate::events::stream::Hub;
 use crate::http::access_log::{SlowRequests, log_request};
 use crate::http::error_pages;
-use crate::ingest::IngestQueue;
+use crate::ingest::{IngestQueue, Writing};
 use crate::retention::apply_regularly;
 use crate::settling::settle_regularly;
 use crate::signing::SharedKeyring;
@@ -114,7 +114,12 @@ async fn serve_on(
         config.write_timeout,
         Planner::LooksUp,
     )?;
-    let (queue, writers) = IngestQueue::start(&ingest_pool, &partitions, config.ingest_writers);
+    let writing = Writing {
+        pool: ingest_pool.clone(),
+        partitions: Arc::clone(&partitions),
+        notes_neighbours: config.rules.is_some(),
+    };
+    let (queue, writers) = IngestQueue::start(&writing, config.ingest_writers);
     let webhook_client =
         webhooks::Client::new(config.webhooks.allowed.clone(), config.webhooks.timeout)?;
     let webhook_pool =
@@ -132,7 +137,7 @@ async fn serve_on(
         tenants: Arc::default(),
         partitions: Arc::clone(&partitions),
         ingest: queue,
-        rules: Arc::clone(&config.rules),
+        rules: config.rules.clone(),
         ingest_secret: config.ingest_secret.clone(),
         policy: Default::default(),
         streams: Hub::new(store.pool.clone()),
@@ -156,12 +161,10 @@ async fn serve_on(
     let statistics = tokio::spawn(async move { analyze_new_tables(&statistics_pool).await });
     let metrics = tokio::spawn(telemetry::look_after(backend.metrics.clone()));
     let settling_pool = store.separate_pool(1, config.write_timeout, Planner::Default)?;
-    let rules = Arc::clone(&config.rules);
-    let settling = tokio::spawn(settle_regularly(
-        settling_pool.clone(),
-        rules,
-        config.settling_interval,
-    ));
+    let settling = config.rules.clone().map(|rules| {
+        let (pool, interval) = (settling_pool.clone(), config.settling_interval);
+        tokio::spawn(settle_regularly(pool, rules, interval))
+    });
     let rate_limits = backend
         .rate_limits
         .clone()
@@ -209,7 +212,9 @@ async fn serve_on(
     }
     retention_pool.close();
     statistics.abort();
-    settling.abort();
+    if let Some(settling) = settling {
+        settling.abort();
+    }
     settling_pool.close();
     dispatcher.finish().await;
     webhook_pool.close();

@@ -129,7 +129,7 @@ async fn apply_policies(
             .and_then(|tenant| policy::apply(&mut event, &tenant.settings, tenant.kept_since, now));
         match kept_or_not {
             Ok(()) => {
-                judging::judge(&mut event, &backend.rules, &Lines::default());
+                judging::judge(&mut event, backend.rules.as_deref(), &Lines::default());
                 kept.push(event);
             }
             Err(rejection) => rejections.push(rejection),

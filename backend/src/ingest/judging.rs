@@ -5,7 +5,8 @@ use crate::events::EventType;
 use crate::verdicts::{Action, Lines, Rules, Seen};
 
 /// Judges opens and clicks by what is kept of them, so that judging again later finds the same.
-pub(super) fn judge(event: &mut EdgeEvent, rules: &Rules, lines: &Lines) {
+/// Without rules they have no verdict until then.
+pub(super) fn judge(event: &mut EdgeEvent, rules: Option<&Rules>, lines: &Lines) {
     let action = match event.kind {
         EventType::Opened => Action::Open,
         EventType::Clicked => Action::Click,
@@ -27,5 +28,5 @@ pub(super) fn judge(event: &mut EdgeEvent, rules: &Rules, lines: &Lines) {
             signals.x_moz.as_deref(),
         ],
     };
-    event.reasons = Some(rules.judge(&seen, lines));
+    event.reasons = rules.map(|rules| rules.judge(&seen, lines));
 }

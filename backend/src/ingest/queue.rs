@@ -52,6 +52,15 @@ struct Job {
     room: tokio::sync::OwnedSemaphorePermit,
 }
 
+/// Where and how groups are written.
+#[derive(Clone)]
+pub(crate) struct Writing {
+    pub(crate) pool: Pool,
+    pub(crate) partitions: Arc<Partitions>,
+    /// Events that are to be judged by their neighbours are noted for that.
+    pub(crate) notes_neighbours: bool,
+}
+
 /// Where requests leave their events.
 #[derive(Clone)]
 pub(crate) struct IngestQueue {
@@ -65,21 +74,13 @@ pub(crate) struct Writers(JoinSet<()>);
 impl IngestQueue {
     /// Starts `writers` tasks on the current runtime. They end when every clone of the queue is
     /// gone and what it held is written.
-    pub(crate) fn start(
-        pool: &Pool,
-        partitions: &Arc<Partitions>,
-        writers: usize,
-    ) -> (Self, Writers) {
+    pub(crate) fn start(writing: &Writing, writers: usize) -> (Self, Writers) {
         // Unbounded in jobs; bounded in events by the semaphore.
         let (jobs, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(Mutex::new(receiver));
         let mut tasks = JoinSet::new();
         for _ in 0..writers {
-            tasks.spawn(write_groups(
-                Arc::clone(&receiver),
-                pool.clone(),
-                Arc::clone(partitions),
-            ));
+            tasks.spawn(write_groups(Arc::clone(&receiver), writing.clone()));
         }
         let room = Arc::new(Semaphore::new(MAX_WAITING_EVENTS));
         (Self { jobs, room }, Writers(tasks))
@@ -126,11 +127,7 @@ impl Writers {
     }
 }
 
-async fn write_groups(
-    receiver: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>,
-    pool: Pool,
-    partitions: Arc<Partitions>,
-) {
+async fn write_groups(receiver: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>, writing: Writing) {
     let mut way = Way::Plain;
     loop {
         let group = {
@@ -148,12 +145,12 @@ async fn write_groups(
             }
             group
         };
-        way = write_group(group, way, &pool, &partitions).await;
+        way = write_group(group, way, &writing).await;
     }
 }
 
 /// Returns the way in which the next group is best written.
-async fn write_group(mut jobs: Vec<Job>, way: Way, pool: &Pool, partitions: &Partitions) -> Way {
+async fn write_group(mut jobs: Vec<Job>, way: Way, writing: &Writing) -> Way {
     let batches = jobs
         .iter_mut()
         .map(|job| std::mem::take(&mut job.events))
@@ -161,7 +158,7 @@ async fn write_group(mut jobs: Vec<Job>, way: Way, pool: &Pool, partitions: &Par
     let group = Group::new(batches);
     metrics::histogram!("kraiter_ingest_group_events").record(group.len() as f64);
     let start = std::time::Instant::now();
-    match write_with_retries(&group, way, pool, partitions).await {
+    match write_with_retries(&group, way, writing).await {
         Ok((outcomes, next)) => {
             metrics::histogram!("kraiter_ingest_commit_seconds")
                 .record(start.elapsed().as_secs_f64());
@@ -176,7 +173,7 @@ async fn write_group(mut jobs: Vec<Job>, way: Way, pool: &Pool, partitions: &Par
         Err(error) if !error.is_transient() && jobs.len() > 1 => {
             tracing::error!(%error, events = group.len(), "a group of events cannot be stored together");
             for (job, batch) in jobs.into_iter().zip(group.into_batches()) {
-                match write_with_retries(&batch, Way::Careful, pool, partitions).await {
+                match write_with_retries(&batch, Way::Careful, writing).await {
                     Ok((outcomes, _)) => job.answer(outcomes.first().copied()),
                     Err(error) => job.answer_failure(&error, batch.len()),
                 }
@@ -218,21 +215,20 @@ impl Job {
 async fn write_with_retries(
     group: &Group,
     mut way: Way,
-    pool: &Pool,
-    partitions: &Partitions,
+    writing: &Writing,
 ) -> Result<(Vec<Outcome>, Way), DatabaseError> {
     let mut attempt = 1;
     loop {
-        match store::write(group, way, pool, partitions).await {
+        match store::write(group, way, writing).await {
             Ok(Written::Done(outcomes, next)) => return Ok((outcomes, next)),
             Ok(Written::NotPlain) => way = Way::Careful,
             Err(error) if error.is_transient() && attempt < ATTEMPTS => {
                 if error.is_read_only() {
-                    leave_server(pool);
+                    leave_server(&writing.pool);
                 }
                 metrics::counter!("kraiter_ingest_retries_total").increment(1);
                 if error.is_missing_partition() {
-                    partitions.forget();
+                    writing.partitions.forget();
                 }
                 tracing::debug!(%error, attempt, "a group of events is tried again");
                 tokio::time::sleep(Duration::from_millis(50 << attempt)).await;

@@ -14,10 +14,10 @@ use super::EdgeEvent;
 use super::deltas::{self, ContactDelta, Delta, SendDelta};
 use super::group::Group;
 use super::insertion::{self, Fate, Inserted, Way};
-use super::queue::Outcome;
+use super::queue::{Outcome, Writing};
 use super::{lone_clicks, rollup_changes, strangers};
 use crate::clock::Timestamp;
-use crate::database::{DatabaseError, Partitions, Pool, connect};
+use crate::database::{DatabaseError, connect};
 use crate::erasure;
 use crate::rollups;
 use crate::tenants::store::key;
@@ -35,11 +35,15 @@ pub(super) enum Written {
 pub(super) async fn write(
     group: &Group,
     way: Way,
-    pool: &Pool,
-    partitions: &Partitions,
+    writing: &Writing,
 ) -> Result<Written, DatabaseError> {
     let times = group.events.iter();
     let times = times.map(|(_, event)| Timestamp(event.id.time()));
+    let Writing {
+        pool,
+        partitions,
+        notes_neighbours,
+    } = writing;
     partitions.ensure(pool, times).await?;
     let mut client = connect(pool).await?;
     let tx = client.transaction().await?;
@@ -71,16 +75,18 @@ pub(super) async fn write(
     }
     let sends = deltas::of_sends(new_ones(group, &fates));
     let all: Vec<Numbered<'_, '_>> = numbered(&sends).collect();
-    let mut rows = add_to_sends(&tx, &all).await?;
+    let mut rows = add_to_sends(&tx, &all, *notes_neighbours).await?;
     if rows.len() < sends.len() {
         let found: HashSet<i64> = rows.iter().map(|row| row.get(0)).collect();
         let missing: Vec<_> = numbered(&sends)
             .filter(|(number, _)| !found.contains(number))
             .collect();
         strangers::make_sends(&tx, missing.iter().map(|(_, send)| *send)).await?;
-        rows.extend(add_to_sends(&tx, &missing).await?);
+        rows.extend(add_to_sends(&tx, &missing, *notes_neighbours).await?);
     }
-    lone_clicks::note(&tx, &lone_clicks::of(group, &fates, &sends, &rows)).await?;
+    if *notes_neighbours {
+        lone_clicks::note(&tx, &lone_clicks::of(group, &fates, &sends, &rows)).await?;
+    }
     rollups::store::add(&tx, &rollup_changes::of(group, &fates, &sends, &rows)).await?;
     if !with_webhooks.is_empty() {
         let noted = new_ones(group, &fates)
@@ -249,7 +255,7 @@ async fn take_in_strangers(
 /// clicks: how many there are now, and the first one until now where this group brings an earlier
 /// one. Notes the sends whose events have to be judged together: several clicks may be a burst and
 /// an open part of it, and only the send knows whether an event came too soon. A click that is the
-/// only one of its send is noted by [`lone_clicks`].
+/// only one of its send is noted by [`lone_clicks`]. The last argument says whether any are noted.
 ///
 /// What was until now is read as it was when the statement began. That is right because whoever
 /// changes a send holds the lock of its contact's row, and a statement before this one has taken
@@ -298,7 +304,7 @@ const UPDATE_SENDS: &str = "\
                  from tenants t where t.id = s.tenant_id), 2000)) as together), \
      noted as ( \
        insert into unsettled (tenant_id, send_id, contact_id) \
-       select tenant_id, id, contact_id from counted where together order by tenant_id, id \
+       select tenant_id, id, contact_id from counted where $15 and together order by tenant_id, id \
        on conflict do nothing) \
      select number, campaign, opens_count, clicks_count, human_opens_count, human_clicks_count, \
        opened_before, clicked_before, human_opened_before, human_clicked_before from counted";
@@ -314,6 +320,7 @@ fn numbered<'s, 'g>(sends: &'s [SendDelta<'g>]) -> impl Iterator<Item = Numbered
 async fn add_to_sends(
     tx: &Transaction<'_>,
     sends: &[Numbered<'_, '_>],
+    notes_neighbours: bool,
 ) -> Result<Vec<Row>, DatabaseError> {
     if sends.is_empty() {
         return Ok(Vec::new());
@@ -325,7 +332,7 @@ async fn add_to_sends(
     let deltas = || sends.iter().map(|(_, send)| &send.delta);
     let counts = |pick: fn(&Delta) -> i64| -> Vec<i64> { deltas().map(pick).collect() };
     let times = |pick: fn(&Delta) -> Option<Timestamp>| -> Vec<_> { deltas().map(pick).collect() };
-    let values: [&(dyn ToSql + Sync); 14] = [
+    let values: [&(dyn ToSql + Sync); 15] = [
         &numbers,
         &tenants,
         &ids,
@@ -340,6 +347,7 @@ async fn add_to_sends(
         &times(|delta| delta.clicks.first_human),
         &counts(|delta| delta.opens.count.machine),
         &counts(|delta| delta.clicks.count.machine),
+        &notes_neighbours,
     ];
     Ok(tx.query(&statement, &values).await?)
 }

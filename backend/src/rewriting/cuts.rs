@@ -70,11 +70,10 @@ fn among(html: &[u8], starts: impl Iterator<Item = Start>) -> Cuts {
     for start in starts {
         match start {
             Start::Link(start) if start >= from.max(no_links_before) => {
-                let name = link_tag::name(html, start + 1);
-                if !link_tag::is_link(name) {
+                let Some(name_end) = link_tag::name_end(html, start) else {
                     continue;
-                }
-                let Some(tag) = LinkTag::read(html, start + 1 + name.len()) else {
+                };
+                let Some(tag) = LinkTag::read(html, name_end) else {
                     no_links_before = html.len();
                     continue;
                 };

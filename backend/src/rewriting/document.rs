@@ -163,11 +163,7 @@ fn take_up(cuts: Vec<Cut>, found: &mut Findings) {
                 has_href: true,
                 ..Region::plain(inside)
             }),
-            What::Link(tag) => links.extend(tag.value.map(|value| FoundLink {
-                value,
-                no_track: tag.marked,
-                unsubscribe: tag.unsubscribe,
-            })),
+            What::Link(tag) => links.extend(tag.found(false)),
         }
     }
     if were_lexed {

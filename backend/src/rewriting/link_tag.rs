@@ -1,6 +1,7 @@
 //! Tags that can be links, and what their attributes say.
 
 use super::attributes::{Attributes, is_space};
+use super::document::FoundLink;
 use super::markers;
 use super::span::Span;
 
@@ -35,6 +36,17 @@ pub(super) fn name(html: &[u8], start: usize) -> &[u8] {
     let ends = |byte: &u8| is_space(*byte) || matches!(byte, b'/' | b'>');
     let end = rest.iter().position(ends).unwrap_or(rest.len());
     rest.get(..end).unwrap_or_default()
+}
+
+/// Longer than the name of any link, with the byte behind it.
+const NAME_BYTES: usize = 16;
+
+/// Where the name of a link's tag ends, if what starts at `start` with `<` looks like one. Looks at
+/// a few bytes only: there may be many that have no end.
+pub(super) fn name_end(html: &[u8], start: usize) -> Option<usize> {
+    let rest = html.get(start + 1..).unwrap_or_default();
+    let name = name(rest.get(..NAME_BYTES).unwrap_or(rest), 0);
+    is_link(name).then_some(start + 1 + name.len())
 }
 
 /// What a link says of itself.
@@ -77,6 +89,15 @@ impl LinkTag {
             marked,
             unsubscribe,
             end: attributes.end()?,
+        })
+    }
+
+    /// The link it is, if it leads anywhere. `no_track`: something around it carries a marker.
+    pub(super) fn found(self, no_track: bool) -> Option<FoundLink> {
+        self.value.map(|value| FoundLink {
+            value,
+            no_track: no_track || self.marked,
+            unsubscribe: self.unsubscribe,
         })
     }
 }

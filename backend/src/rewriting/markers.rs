@@ -1,6 +1,8 @@
 //! Attributes by which an author says that a link is not to be tracked: ours, and those of other
 //! services, so that templates move over as they are. They stay in the output.
 
+use super::any_case::{self, differs};
+
 /// Name, and the value it must have if any will not do.
 const NO_TRACK: [(&str, Option<&str>); 10] = [
     ("data-kraiter-no-track", None),
@@ -37,7 +39,15 @@ fn has_meaning(name: &[u8], value: &[u8]) -> bool {
 
 /// Whether there may be a marker anywhere in a text.
 pub(super) fn may_be_in(text: &[u8]) -> bool {
-    occurrences(text).next().is_some()
+    any_case::may_hold(text, differs_from_ends) && occurrences(text).next().is_some()
+}
+
+/// The parts end in `rack` or `lick`.
+#[inline]
+fn differs_from_ends([first, second, third, last]: [u8; any_case::LETTERS]) -> u8 {
+    let rack = differs(first, b'r') | differs(second, b'a');
+    let lick = differs(first, b'l') | differs(second, b'i');
+    rack.min(lick) | differs(third, b'c') | differs(last, b'k')
 }
 
 /// Where markers may be, ascending.
@@ -71,6 +81,8 @@ mod tests {
             assert!(marker.len() >= LEAST_BYTES);
             let upper = marker.to_uppercase();
             assert_eq!(occurrences(upper.as_bytes()).count(), 1, "{marker}");
+            assert!(may_be_in(format!("<a {marker}>").as_bytes()), "{marker}");
+            assert!(may_be_in(upper.as_bytes()), "{marker}");
         }
         assert!(!may_be_in(b"track skip click -track data-kraiter"));
     }

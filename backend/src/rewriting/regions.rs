@@ -7,7 +7,8 @@ use memchr::memmem;
 
 use super::RewriteError;
 use super::conditional_comment::may_hold_href;
-use super::document::Findings;
+use super::document::{Findings, FoundLink};
+use super::link_tag::{self, LinkTag};
 use super::probe::{PROBE, probe};
 use super::progress::{Progress, Stage};
 use super::tokenizer::Tokenizer;
@@ -33,6 +34,10 @@ impl Region {
             no_track: false,
             has_href: false,
         }
+    }
+
+    fn part(&self, range: Range<usize>) -> Self {
+        Self { range, ..*self }
     }
 
     pub(super) fn of<'h>(&self, html: &'h [u8]) -> &'h [u8] {
@@ -66,22 +71,29 @@ pub(super) fn read_regions(walk: &Walk<'_>, found: &mut Findings) -> Result<(), 
     Ok(())
 }
 
-/// Reads all regions in one go, with a probe behind each. `false`, and nothing found, if one of
-/// them leaves something open or has what cannot be read like this.
+/// Reads all regions in one go, with a probe behind each and in the place of each link. `false`, and
+/// nothing found, if one of them leaves something open or has what cannot be read like this.
 fn read_joined(
     walk: &Walk<'_>,
     regions: &[Region],
     found: &mut Findings,
 ) -> Result<bool, RewriteError> {
-    if walk.minds_ancestors || regions.len() < 2 {
+    if walk.minds_ancestors {
         return Ok(false);
     }
-    let bytes = regions
-        .iter()
-        .map(|region| region.range.len() + PROBE.len());
-    let mut joined = Vec::with_capacity(bytes.sum());
+    let mut pieces = Vec::with_capacity(2 * regions.len());
+    let mut cut_out = Vec::new();
     for region in regions {
-        joined.extend_from_slice(region.of(walk.html));
+        // Markers are counted where the tags they stand in are lexed.
+        match walk.markers.is_empty() {
+            true => cut_links_out(walk.html, region, &mut pieces, &mut cut_out),
+            false => pieces.push(region.part(region.range.clone())),
+        }
+    }
+    let bytes = pieces.iter().map(|piece| piece.range.len() + PROBE.len());
+    let mut joined = Vec::with_capacity(bytes.sum());
+    for piece in &pieces {
+        joined.extend_from_slice(piece.of(walk.html));
         joined.extend_from_slice(PROBE);
     }
     // A comment has to be lexed.
@@ -89,17 +101,47 @@ fn read_joined(
         return Ok(false);
     }
     let (links, markers) = (found.document.links.len(), found.markers_on_links);
-    let progress = Progress::joined(regions);
+    let progress = Progress::joined(&pieces);
     let mut tokenizer = Tokenizer::new(walk.controller(&progress, found), joined.len());
     tokenizer.write(&joined)?;
     tokenizer.end()?;
-    let all_read = progress.regions_read() == regions.len();
-    if !all_read {
+    let all_read = progress.regions_read() == pieces.len();
+    if all_read {
+        found.document.links.append(&mut cut_out);
+    } else {
         found.document.links.truncate(links);
         found.markers_on_links = markers;
         found.regions.clear();
     }
     Ok(all_read)
+}
+
+/// Parts a region where links in it are, and reads those.
+fn cut_links_out(
+    html: &[u8],
+    region: &Region,
+    pieces: &mut Vec<Region>,
+    links: &mut Vec<FoundLink>,
+) {
+    let Range { mut start, end } = region.range;
+    let html = html.get(..end).unwrap_or_default();
+    for at in memchr::memchr_iter(b'<', region.of(html)) {
+        let at = region.range.start + at;
+        if at < start {
+            continue;
+        }
+        let Some(name_end) = link_tag::name_end(html, at) else {
+            continue;
+        };
+        let Some(tag) = LinkTag::read(html, name_end) else {
+            // What starts later stands in it, or the tokenizer will see it.
+            break;
+        };
+        pieces.push(region.part(start..at));
+        start = tag.end;
+        links.extend(tag.found(region.no_track));
+    }
+    pieces.push(region.part(start..end));
 }
 
 /// Reads regions with one tokenizer, a new one being costly, for as long as they leave nothing

@@ -12,7 +12,7 @@ use lol_html::{
 use super::ancestors::Ancestors;
 use super::attributes::Attributes;
 use super::conditional_comment;
-use super::document::{Findings, FoundLink};
+use super::document::Findings;
 use super::link_tag::{self, LinkTag};
 use super::markers;
 use super::probe::{PROBE, PROBE_NAME};
@@ -113,9 +113,8 @@ impl<'h> Controller<'h, '_> {
         }
         if is_link {
             self.found.markers_on_links += markers;
-            if let Some(tag) = LinkTag::read(html, name_end) {
-                self.link(&tag);
-            }
+            let link = LinkTag::read(html, name_end).and_then(|tag| tag.found(self.no_track()));
+            self.found.document.links.extend(link);
         } else if is("body") && self.walk.depth == Depth::Mail {
             self.found.document.body_start.get_or_insert(at.end);
         } else if is("img") {
@@ -127,16 +126,6 @@ impl<'h> Controller<'h, '_> {
         let html = self.walk.html;
         Attributes::new(html, name_end)
             .any(|attribute| markers::is_no_track(attribute.name, attribute.text(html)))
-    }
-
-    fn link(&mut self, tag: &LinkTag) {
-        if let Some(value) = tag.value {
-            self.found.document.links.push(FoundLink {
-                value,
-                no_track: tag.marked || self.no_track(),
-                unsubscribe: tag.unsubscribe,
-            });
-        }
     }
 
     fn image(&mut self, name_end: usize) {

@@ -300,6 +300,45 @@ fn verdicts_are_the_same_in_whatever_order_and_groups_events_arrive() {
 }
 
 #[test]
+fn what_is_not_judged_as_it_comes_is_judged_by_reclassify() {
+    let url = database::fresh().unwrap();
+    let mut options = options("settling-off", Some(&url));
+    options.env.extend([
+        ("KRAITER_SETTLING_INTERVAL".into(), "1".into()),
+        ("KRAITER_JUDGING".into(), "off".into()),
+    ]);
+    let service = Service::with("settling-off", options);
+    let api = service.tenant("shop");
+    let (pixel, clicks) = two_links(&api, "snd-1");
+    let mut edge = Edge::of(&service, 1);
+    let at = |millis: u64| UnixMillis(now().0 - HOUR + millis);
+    let person = json!({"ua": FIREFOX, "ip": "203.0.113.9"});
+    edge.post(
+        edge.line_with("o", &pixel, at(0), json!({"ua": "Mozilla/5.0"}))
+            + &edge.line_with("c", &clicks[0], at(100), person.clone())
+            + &edge.line_with("c", &clicks[1], at(200), person),
+    );
+    // No note is left that would grow.
+    settled(&url);
+    assert_eq!(reasons(&api, ""), [Value::Null, Value::Null, Value::Null]);
+    let send = api.sent("snd-1").unwrap();
+    assert_eq!(
+        (&send["opensCount"], &send["clicksCount"]),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(send["humanClicksCount"], 0, "{send}");
+    let report = service.backend.says(&["verify", "--json"]).unwrap();
+    assert_eq!(report["differences"], 0, "{report}");
+    service.backend.says(&["reclassify", "--json"]).unwrap();
+    let burst = json!(["click_burst"]);
+    assert_eq!(
+        reasons(&api, ""),
+        [burst.clone(), burst, json!(["apple_mpp"])]
+    );
+    assert_all_is_as_judged_from_scratch(&service);
+}
+
+#[test]
 fn reclassify_follows_new_rules_and_back_and_a_dry_run_changes_nothing() {
     let url = database::fresh().unwrap();
     let service = service("settling-reclassify", &url);

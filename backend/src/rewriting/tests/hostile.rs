@@ -42,6 +42,11 @@ fn large_mails_take_linear_time() {
             "<p title='<!--[if mso]><a href=x><![endif]-->'>",
         ),
         ("angle brackets", "<"),
+        ("links without an end", "<a"),
+        (
+            "links without an end in a comment",
+            "<!--[if mso]><a<v:rect href",
+        ),
         ("noscript", "<noscript><a href=\"https://a.example/\">"),
         (
             "closed noscript",

@@ -22,6 +22,10 @@ const WARM_UP: Duration = Duration::from_millis(700);
 /// tenth faster or slower for as long as it lives, so rounds of one start alone say little.
 const ROUNDS_A_START: usize = 3;
 
+/// A round of a side is made of so many turns, the other sides' turns in between: this machine's
+/// speed changes from one second to the next.
+const TURNS: u32 = 5;
+
 /// Envoy has core 0 to itself; this process, with its load and its collector, has core 1.
 const ENVOY_CORE: usize = 0;
 const LOAD_CORE: usize = 1;
@@ -61,8 +65,9 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
             run(&sides, one, WARM_UP)?;
         }
         for round in rounds {
-            for one in &mut series {
-                let rate = measure_round(&sides, one, Duration::from_secs_f64(config.seconds))?;
+            measure_round(&sides, &mut series, Duration::from_secs_f64(config.seconds))?;
+            for one in &series {
+                let rate = one.rounds.last().copied().unwrap_or_default();
                 eprintln!(
                     "  round {round}/{}  {:<5}  {:<15}  {rate:>7.0} req/s",
                     config.rounds,
@@ -75,7 +80,7 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
     }
     let mut notes = vec![format!(
         "{cores} cores, one Envoy worker, {CONNECTIONS} connections, median of {} rounds of {} s \
-         over {started} starts; {delivered} events delivered, none dropped; no access log but the \
+         each, in {TURNS} turns a round, over {started} starts; {delivered} events delivered, none dropped; no access log but the \
          journal's",
         config.rounds, config.seconds
     )];
@@ -106,17 +111,36 @@ fn all_series(sides: &Sides) -> Outcome<Vec<Series>> {
     Ok(series)
 }
 
-/// Requests a second of one round; notes it, with what it cost the processor.
-fn measure_round(sides: &Sides, one: &mut Series, duration: Duration) -> Outcome<f64> {
-    let before = sides.processor_time(one.side)?;
-    let answered = run(sides, one, duration)?;
-    if let (Some(before), Some(after)) = (before, sides.processor_time(one.side)?) {
-        let used = after.saturating_sub(before).as_secs_f64();
-        one.micros.push(used * 1e6 / answered.requests as f64);
+/// What one side did in the turns of one round.
+#[derive(Clone, Copy, Default)]
+struct Turns {
+    requests: u64,
+    elapsed: Duration,
+    /// Of the edge's processor.
+    used: Option<Duration>,
+}
+
+/// One round of all sides, turn by turn.
+fn measure_round(sides: &Sides, series: &mut [Series], duration: Duration) -> Outcome<()> {
+    let mut round = vec![Turns::default(); series.len()];
+    for _ in 0..TURNS {
+        for (one, turns) in series.iter().zip(&mut round) {
+            let before = sides.processor_time(one.side)?;
+            let answered = run(sides, one, duration / TURNS)?;
+            turns.requests += answered.requests;
+            turns.elapsed += answered.elapsed;
+            if let (Some(before), Some(after)) = (before, sides.processor_time(one.side)?) {
+                *turns.used.get_or_insert_default() += after.saturating_sub(before);
+            }
+        }
     }
-    let rate = answered.per_second();
-    one.rounds.push(rate);
-    Ok(rate)
+    for (one, turns) in series.iter_mut().zip(round) {
+        let requests = turns.requests as f64;
+        one.rounds.push(requests / turns.elapsed.as_secs_f64());
+        let micros = turns.used.map(|used| used.as_secs_f64() * 1e6 / requests);
+        one.micros.extend(micros);
+    }
+    Ok(())
 }
 
 /// What a request costs the edge's processor on each side, to its delivered event where there is

@@ -3,8 +3,9 @@
 //!
 //! A million contacts, one send each, one event a send, in random order: no two events of a round
 //! share a row, and no page is likely to be in a processor's cache. Then, on the same sends again and by turns,
-//! half as much with a webhook that takes every event and without any.
+//! half as much judged and not judged, and with a webhook that takes every event and without any.
 
+mod judging;
 mod postgres;
 mod webhook;
 mod writers;
@@ -18,6 +19,7 @@ use kraiter_tests::trouble::{Outcome, Trouble};
 use kraiter_wire::Day;
 
 use crate::report::{Finding, Report, median};
+use judging::Judging;
 use postgres::Postgres;
 use webhook::{Turns, Webhook};
 use writers::Pen;
@@ -45,8 +47,12 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
         data_dir: folder.join("data"),
         listen: ANY_PORT,
         database_url: Some(url.clone()),
-        // Where the suite's own receiver is.
-        env: vec![("KRAITER_WEBHOOK_ALLOW_PRIVATE".into(), "127.0.0.0/8".into())],
+        env: vec![
+            // Where the suite's own receiver is.
+            ("KRAITER_WEBHOOK_ALLOW_PRIVATE".into(), "127.0.0.0/8".into()),
+            // Once an hour it reads all there is; it would start amid the first rounds.
+            ("KRAITER_RETENTION_INTERVAL".into(), "0".into()),
+        ],
         log: folder.join("backend.log"),
     })?;
     backend.tenant("bench", "https://t.example")?;
@@ -79,6 +85,7 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
         );
     }
     let (turns, half) = (Turns::default(), events / 2);
+    let judging = judged_and_unjudged(&backend, &mut postgres, &url, config.rounds, half)?;
     let turns = with_and_without_webhook(&backend, &mut postgres, config.rounds, half, turns)?;
     let report = backend.says(&["verify", "--json"])?;
     if report.get("differences") != Some(&0.into()) {
@@ -98,10 +105,28 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
                 limit: median(rounds.copied),
                 unit: "events/s",
             },
+            judging.finding(),
             turns.finding(),
         ],
         notes,
     })
+}
+
+fn judged_and_unjudged(
+    backend: &Backend,
+    postgres: &mut Postgres,
+    url: &str,
+    rounds: usize,
+    events: usize,
+) -> Outcome<Judging> {
+    let folder = test_folder("bench-ingest-judging")?;
+    let mut judging = Judging::start(backend, url, &folder)?;
+    let mut pen = Pen::aside(backend, postgres.sends(2 * rounds * events + 1)?)?;
+    for number in 1..=rounds {
+        judging.round(postgres, &mut pen, number, events)?;
+        eprintln!("  round {number}/{rounds} judged and not judged");
+    }
+    Ok(judging)
 }
 
 fn with_and_without_webhook(

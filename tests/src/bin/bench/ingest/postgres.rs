@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kraiter_tests::trouble::{Outcome, Trouble};
+use kraiter_tests::wait;
 use kraiter_wire::{EventId, UnixMillis};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls};
@@ -64,6 +65,20 @@ impl Postgres {
     fn run(&mut self, sql: &str) -> Outcome<()> {
         let run = self.client.batch_execute(sql);
         self.runtime.block_on(run).map_err(trouble)
+    }
+
+    /// Waits until no event waits for its neighbours.
+    pub(super) fn settled(&mut self) -> Outcome<()> {
+        let sql =
+            "select (select count(*) from unsettled) + (select count(*) from unsettled_clicks)";
+        wait::until("events to be settled", || {
+            let left = self.runtime.block_on(self.client.query_one(sql, &[]));
+            match left.map(|left| left.get::<_, i64>(0)) {
+                Ok(0) => Ok(()),
+                Ok(some) => Err(format!("{some} notes are left")),
+                Err(error) => Err(error.to_string()),
+            }
+        })
     }
 
     /// Sends in an order that has nothing to do with where they are stored.

@@ -58,6 +58,13 @@ impl Pen {
         Self::with_seed(backend, sends, 8)
     }
 
+    /// And clicks are of other sends than in the rounds before, in which each send has one event: two of
+    /// one send would be judged together.
+    pub(super) fn aside(backend: &Backend, sends: Vec<Sent>) -> Outcome<Self> {
+        let sends = sends.into_iter().skip(1).collect();
+        Self::with_seed(backend, sends, 9)
+    }
+
     fn with_seed(backend: &Backend, sends: Vec<Sent>, seed: u8) -> Outcome<Self> {
         let keyring: kraiter_wire::Keyring = backend
             .keyring()?
