@@ -1,5 +1,6 @@
-//! Clicks that are their send's only one: noted for settling at next to no cost, since nearly all
-//! clicks are of this kind and hardly any of them is ever judged anew.
+//! Clicks that are their send's only one, or its second long after the first: noted for settling at
+//! next to no cost, since nearly all clicks are of this kind and hardly any of them is ever judged
+//! anew.
 
 use std::collections::HashSet;
 
@@ -16,8 +17,8 @@ use crate::events::EventType;
 use crate::tenants::store::key;
 use crate::verdicts::of_one_address;
 
-/// New clicks that are the only one of their send, as far as their address may tell more about them;
-/// in the order of tenants and ids.
+/// New clicks that are alone in their send, as far as their address may tell more about them; in the
+/// order of tenants and ids.
 pub(super) fn of(
     group: &Group,
     fates: &[Fate],
@@ -26,9 +27,8 @@ pub(super) fn of(
 ) -> Vec<(i32, Uuid)> {
     let lone: HashSet<(i32, &str)> = rows
         .iter()
-        .filter(|row| row.get::<_, i64>(3) == 1)
+        .filter(|row| row.get::<_, bool>(10))
         .filter_map(|row| sends.get(usize::try_from(row.get::<_, i64>(0)).ok()?))
-        .filter(|send| send.delta.clicks.count.all == 1)
         .map(|send| (send.tenant, send.id))
         .collect();
     new_ones(group, fates)

@@ -254,8 +254,9 @@ async fn take_in_strangers(
 /// Answers for each send its number, its campaign, and of its opens, clicks, human opens and human
 /// clicks: how many there are now, and the first one until now where this group brings an earlier
 /// one. Notes the sends whose events have to be judged together: several clicks may be a burst and
-/// an open part of it, and only the send knows whether an event came too soon. A click that is the
-/// only one of its send is noted by [`lone_clicks`]. The last argument says whether any are noted.
+/// an open part of it, and only the send knows whether an event came too soon. A click that is alone
+/// in its send, or comes later after the other than any tenant's lines reach, is noted by
+/// [`lone_clicks`]. The last argument says whether any are noted.
 ///
 /// What was until now is read as it was when the statement began. That is right because whoever
 /// changes a send holds the lock of its contact's row, and a statement before this one has taken
@@ -297,7 +298,11 @@ const UPDATE_SENDS: &str = "\
            select o.human_clicked_at from sends o where o.tenant_id = s.tenant_id and o.id = s.id \
              and o.human_clicked_at > s.human_clicked_at) end as human_clicked_before, \
          s.tenant_id, s.id, s.contact_id, \
-         ((d.clicks > 0 or d.opens > 0) and s.clicks_count > 1) \
+         d.clicks = 1 and (s.clicks_count = 1 or s.clicks_count = 2 \
+           and d.clicked_at > s.clicked_at + interval '10 minutes') as alone, \
+         (s.clicks_count > 1 and (d.clicks > 0 or d.opens > 0) \
+             and not (d.clicks = 1 and s.clicks_count = 2 \
+               and d.clicked_at > s.clicked_at + interval '10 minutes')) \
            or (least(d.opened_at, d.clicked_at) < s.sent_at + interval '10 minutes' \
              and least(d.opened_at, d.clicked_at) < s.sent_at + interval '1 ms' \
                * coalesce((select t.too_soon_millis \
@@ -307,7 +312,8 @@ const UPDATE_SENDS: &str = "\
        select tenant_id, id, contact_id from counted where $15 and together order by tenant_id, id \
        on conflict do nothing) \
      select number, campaign, opens_count, clicks_count, human_opens_count, human_clicks_count, \
-       opened_before, clicked_before, human_opened_before, human_clicked_before from counted";
+       opened_before, clicked_before, human_opened_before, human_clicked_before, alone \
+     from counted";
 
 /// A send of a group with its place in it.
 type Numbered<'s, 'g> = (i64, &'s SendDelta<'g>);

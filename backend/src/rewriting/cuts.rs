@@ -1,5 +1,5 @@
 //! What the tokenizer need not read: conditional comments, which are read on their own, and the
-//! tags of links. It is shown a probe in the place of each, and tells whether a tag there is one.
+//! links. It is shown a probe in the place of each, and tells whether a tag there is one.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use super::link_tag::{self, LinkTag};
 /// only the tokenizer knows.
 #[derive(Clone, Debug)]
 pub(super) struct Cut {
-    /// All of it: from `<` to `>`.
+    /// All of it: from `<` to `>`. Of a link with nothing but words in it, to its end tag's.
     pub(super) range: Range<usize>,
     pub(super) what: What,
 }
@@ -77,9 +77,9 @@ fn among(html: &[u8], starts: impl Iterator<Item = Start>) -> Cuts {
                     no_links_before = html.len();
                     continue;
                 };
-                from = tag.end;
+                from = link_tag::behind_words(html, tag.end);
                 cuts.all.push(Cut {
-                    range: start..tag.end,
+                    range: start..from,
                     what: What::Link(tag),
                 });
             }
@@ -142,8 +142,16 @@ mod tests {
     #[test]
     fn tags_of_links_are_cut_out_unless_they_are_in_a_comment() {
         assert_eq!(
-            texts("<p><a href='>'>x</a><area\nalt><abbr><!-- <a> --><a/><a x='>"),
+            texts("<p><a href='>'>x<i></a><area\nalt><abbr><!-- <a> --><a/><a x='>"),
             ["<a href='>'>", "<area\nalt>", "<a/>"]
+        );
+    }
+
+    #[test]
+    fn a_link_with_words_is_cut_out_to_its_end() {
+        assert_eq!(
+            texts("<a href=x>some words</a> <a href=y><b>more</b></a><a></a ><a>no end"),
+            ["<a href=x>some words</a>", "<a href=y>", "<a>", "<a>"]
         );
     }
 

@@ -49,6 +49,19 @@ pub(super) fn name_end(html: &[u8], start: usize) -> Option<usize> {
     is_link(name).then_some(start + 1 + name.len())
 }
 
+/// What stands behind a link's tag that ends at `tag_end`, if it is the link's words and its end tag:
+/// neither can mean anything else there. Otherwise `tag_end` itself.
+pub(super) fn behind_words(html: &[u8], tag_end: usize) -> usize {
+    let rest = html.get(tag_end..).unwrap_or_default();
+    let words = memchr::memchr(b'<', rest).unwrap_or(rest.len());
+    match rest.get(words..words + END_TAG.len()) {
+        Some(END_TAG) => tag_end + words + END_TAG.len(),
+        _ => tag_end,
+    }
+}
+
+const END_TAG: &[u8] = b"</a>";
+
 /// What a link says of itself.
 #[derive(Clone, Debug)]
 pub(super) struct LinkTag {

@@ -52,6 +52,9 @@ pub(super) fn read_regions(walk: &Walk<'_>, found: &mut Findings) -> Result<(), 
     for _ in 0..MAX_DEPTH {
         let mut regions = std::mem::take(&mut found.regions);
         regions.retain(|region| region.has_href || may_hold_href(region.of(walk.html)));
+        if regions.is_empty() {
+            break;
+        }
         let fragments = Walk {
             depth: Depth::Fragment,
             ..*walk
@@ -138,7 +141,7 @@ fn cut_links_out(
             break;
         };
         pieces.push(region.part(start..at));
-        start = tag.end;
+        start = link_tag::behind_words(html, tag.end);
         links.extend(tag.found(region.no_track));
     }
     pieces.push(region.part(start..end));

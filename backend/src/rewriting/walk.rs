@@ -215,6 +215,8 @@ impl TransformController for Controller<'_, '_> {
             }
             Stage::Joined if self.is_probe(&name, namespace) => {
                 self.progress.turn_to_next_region(PROBE.len());
+                self.found.document.has_foreign |= namespace != Namespace::Html;
+                return Ok(Capture::empty());
             }
             _ => {}
         }

@@ -315,8 +315,8 @@ fn what_is_not_judged_as_it_comes_is_judged_by_reclassify() {
     let person = json!({"ua": FIREFOX, "ip": "203.0.113.9"});
     edge.post(
         edge.line_with("o", &pixel, at(0), json!({"ua": "Mozilla/5.0"}))
-            + &edge.line_with("c", &clicks[0], at(100), person.clone())
-            + &edge.line_with("c", &clicks[1], at(200), person),
+            + &edge.line_with("c", &clicks[0], at(1_800_000), person.clone())
+            + &edge.line_with("c", &clicks[1], at(1_800_100), person),
     );
     // No note is left that would grow.
     settled(&url);
@@ -330,7 +330,7 @@ fn what_is_not_judged_as_it_comes_is_judged_by_reclassify() {
     let report = service.backend.says(&["verify", "--json"]).unwrap();
     assert_eq!(report["differences"], 0, "{report}");
     service.backend.says(&["reclassify", "--json"]).unwrap();
-    let burst = json!(["click_burst"]);
+    let burst = json!(["burst"]);
     assert_eq!(
         reasons(&api, ""),
         [burst.clone(), burst, json!(["apple_mpp"])]

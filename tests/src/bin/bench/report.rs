@@ -4,14 +4,36 @@ use kraiter_tests::artifacts;
 use kraiter_tests::trouble::{Outcome, Trouble};
 use serde_json::json;
 
-/// One line: ours beside the limit, both medians of interleaved rounds.
+/// One line: ours beside the limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
     /// As `pixel/direct_response`: what was measured, beside which limit.
-    pub(crate) name: String,
-    pub(crate) ours: f64,
-    pub(crate) limit: f64,
-    pub(crate) unit: &'static str,
+    name: String,
+    /// Medians of the rounds.
+    ours: f64,
+    limit: f64,
+    /// The median of the rounds' ratios: in one round both sides meet the same machine.
+    ratio: f64,
+    unit: &'static str,
+}
+
+impl Finding {
+    /// From what each round found.
+    pub(crate) fn new(
+        name: impl Into<String>,
+        ours: &[f64],
+        limit: &[f64],
+        unit: &'static str,
+    ) -> Self {
+        let ratios = ours.iter().zip(limit).map(|(ours, limit)| ours / limit);
+        Self {
+            name: name.into(),
+            ours: median(ours.to_vec()),
+            limit: median(limit.to_vec()),
+            ratio: median(ratios.collect()),
+            unit,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -34,7 +56,7 @@ impl Report {
                     "name": finding.name,
                     "ours": finding.ours.round(),
                     "limit": finding.limit.round(),
-                    "ratio": (finding.ours / finding.limit * 1000.0).round() / 1000.0,
+                    "ratio": (finding.ratio * 1000.0).round() / 1000.0,
                     "unit": finding.unit,
                 })
             })
@@ -59,9 +81,9 @@ impl Report {
                 name,
                 ours,
                 limit,
+                ratio,
                 unit,
             } = finding;
-            let ratio = ours / limit;
             println!("{name:<26} {ours:>10.0} {limit:>10.0} {ratio:>7.3}  {unit}");
         }
         println!();

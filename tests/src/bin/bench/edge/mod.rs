@@ -197,20 +197,14 @@ fn run(sides: &Sides, series: &Series, duration: Duration) -> Outcome<Answered> 
 }
 
 fn findings(series: &[Series]) -> Vec<Finding> {
-    let ours = |task: Task| {
-        let ours = |one: &&Series| one.task == task && one.side == Sides::OURS;
-        let found = series.iter().find(ours);
-        found.map_or(f64::NAN, |one| median(one.rounds.clone()))
-    };
     let limits = series.iter().filter(|one| one.limit);
-    limits
-        .map(|limit| Finding {
-            name: format!("{}/{}", limit.task.name(), limit.name),
-            ours: ours(limit.task),
-            limit: median(limit.rounds.clone()),
-            unit: "req/s",
-        })
-        .collect()
+    let beside = |limit: &Series| {
+        let ours = |one: &&Series| one.task == limit.task && one.side == Sides::OURS;
+        let ours = series.iter().find(ours)?;
+        let name = format!("{}/{}", limit.task.name(), limit.name);
+        Some(Finding::new(name, &ours.rounds, &limit.rounds, "req/s"))
+    };
+    limits.filter_map(beside).collect()
 }
 
 /// A side that is not there.

@@ -99,13 +99,8 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
     Ok(Report {
         suite: "ingest",
         findings: vec![
-            Finding {
-                name: "ingest/copy".to_owned(),
-                ours: median(rounds.ours),
-                limit: median(rounds.copied),
-                unit: "events/s",
-            },
-            judging.finding(),
+            Finding::new("ingest/copy", &rounds.ours, &rounds.copied, "events/s"),
+            judging,
             turns.finding(),
         ],
         notes,
@@ -118,15 +113,15 @@ fn judged_and_unjudged(
     url: &str,
     rounds: usize,
     events: usize,
-) -> Outcome<Judging> {
+) -> Outcome<Finding> {
     let folder = test_folder("bench-ingest-judging")?;
     let mut judging = Judging::start(backend, url, &folder)?;
     let mut pen = Pen::aside(backend, postgres.sends(2 * rounds * events + 1)?)?;
     for number in 1..=rounds {
         judging.round(postgres, &mut pen, number, events)?;
-        eprintln!("  round {number}/{rounds} judged and not judged");
     }
-    Ok(judging)
+    // Both services end here: what comes next is for the first one alone.
+    Ok(judging.finding())
 }
 
 fn with_and_without_webhook(
@@ -140,7 +135,6 @@ fn with_and_without_webhook(
     let mut pen = Pen::again(backend, postgres.sends(2 * rounds * events)?)?;
     for number in 1..=rounds {
         webhook.round(&mut pen, number, &mut turns)?;
-        eprintln!("  round {number}/{rounds} with a webhook and without");
     }
     Ok(turns)
 }

@@ -78,6 +78,12 @@ impl Webhook {
                 turns.without.push(post()?);
             }
         }
+        let last = |rates: &[f64]| rates.last().copied().unwrap_or_default();
+        eprintln!(
+            "  round {number}  {:>7.0} with a webhook, {:>7.0} without, events/s",
+            last(&turns.with),
+            last(&turns.without)
+        );
         Ok(())
     }
 
@@ -109,12 +115,7 @@ impl Webhook {
 
 impl Turns {
     pub(super) fn finding(&self) -> Finding {
-        Finding {
-            name: "ingest/webhook".to_owned(),
-            ours: median(self.with.clone()),
-            limit: median(self.without.clone()),
-            unit: "events/s",
-        }
+        Finding::new("ingest/webhook", &self.with, &self.without, "events/s")
     }
 
     pub(super) fn note(&self) -> String {

@@ -82,46 +82,31 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
     let looked_up_by_index = large.search_by_index(threshold, SEARCHES)?;
     large.run("drop index contacts_by_clicks")?;
 
-    let finding = |name: &str, ours: f64, limit: f64, unit| Finding {
-        name: name.to_owned(),
-        ours,
-        limit,
-        unit,
-    };
     let Times {
         select,
         contact,
         send,
     } = under_load;
-    let (select, asked) = (median(select.clone()), select.len());
+    let (of_all, of_few) = (&of_large, &of_small);
     let findings = vec![
-        finding("contact/select_1", median(contact), select, "us"),
-        finding("send/select_1", median(send), select, "us"),
-        finding(
+        Finding::new("contact/select_1", &contact, &select, "us"),
+        Finding::new("send/select_1", &send, &select, "us"),
+        Finding::new(
             "contact: all/hundredth",
-            median(of_large.contact),
-            median(of_small.contact),
+            &of_all.contact,
+            &of_few.contact,
             "us",
         ),
-        finding(
-            "send: all/hundredth",
-            median(of_large.send),
-            median(of_small.send),
-            "us",
-        ),
-        finding(
-            "search: scan/index",
-            median(searching),
-            median(looked_up_by_index),
-            "us",
-        ),
-        finding(
+        Finding::new("send: all/hundredth", &of_all.send, &of_few.send, "us"),
+        Finding::new("search: scan/index", &searching, &looked_up_by_index, "us"),
+        Finding::new(
             "ingest: index/none",
-            median(index.with),
-            median(index.without),
+            &index.with,
+            &index.without,
             "events/s",
         ),
     ];
+    let (select, asked) = (median(select.clone()), select.len());
     let notes = vec![
         format!(
             "{} events, {} sends, {} contacts, and a hundredth of each; medians of {asked} turns in \

@@ -14,7 +14,7 @@ use kraiter_tests::trouble::{Outcome, Trouble};
 use serde_json::json;
 
 use super::echo;
-use crate::report::{Finding, median};
+use crate::report::Finding;
 
 /// What a newsletter weighs; the mail that comes closest is sent.
 const USUAL_BYTES: usize = 30_000;
@@ -56,15 +56,9 @@ pub(super) fn measure(
         mail.name,
         mail.html.len() / 1000
     ));
-    let finding = |name: &str, ours: &[f64], limit: &[f64], unit| Finding {
-        name: name.to_owned(),
-        ours: median(ours.to_vec()),
-        limit: median(limit.to_vec()),
-        unit,
-    };
     Ok(vec![
-        finding("rewrite_call/echo", &ours, &echoed, "req/s"),
-        finding("batch_call/rewrite_call", &batched, &ours, "mails/s"),
+        Finding::new("rewrite_call/echo", &ours, &echoed, "req/s"),
+        Finding::new("batch_call/rewrite_call", &batched, &ours, "mails/s"),
     ])
 }
 

@@ -99,12 +99,12 @@ fn one_mail(
         "rewrite/passthrough by folder: {}",
         shares.join(", ")
     ));
-    Ok(vec![Finding {
-        name: "rewrite/passthrough".to_owned(),
-        ours: median(ours),
-        limit: median(limit),
-        unit: "MB/s",
-    }])
+    Ok(vec![Finding::new(
+        "rewrite/passthrough",
+        &ours,
+        &limit,
+        "MB/s",
+    )])
 }
 
 /// The mails of one folder.
@@ -167,12 +167,12 @@ fn batch(config: &BenchConfig, mails: &[Mail], notes: &mut Vec<String>) -> Outco
     });
     let ratios: Vec<_> = ratios.collect();
     notes.push(format!("batch/one_by_one by mail: {}", ratios.join(", ")));
-    Ok(vec![Finding {
-        name: "batch/one_by_one".to_owned(),
-        ours: median(ours),
-        limit: median(limit),
-        unit: "mails/s",
-    }])
+    Ok(vec![Finding::new(
+        "batch/one_by_one",
+        &ours,
+        &limit,
+        "mails/s",
+    )])
 }
 
 /// Does one and the other over and over until each had about `time`; the seconds each took once.
