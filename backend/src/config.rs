@@ -154,7 +154,7 @@ pub(crate) struct ServeArgs {
     /// Seconds between two rounds of judging events by their neighbours.
     #[arg(long, env = "KRAITER_SETTLING_INTERVAL", default_value_t = 5, value_name = "SECONDS",
           help_heading = ROUNDS,
-          value_parser = clap::value_parser!(u16).range(1..=50))]
+          value_parser = clap::value_parser!(u16).range(1..=40))]
     settling_interval: u16,
 
     /// How often events and sends that are older than their tenant keeps them are removed; 0 leaves

@@ -124,12 +124,12 @@ async fn serve_on(
         webhooks::Client::new(config.webhooks.allowed.clone(), config.webhooks.timeout)?;
     let webhook_pool =
         store.separate_pool(WEBHOOK_CONNECTIONS, config.write_timeout, Planner::LooksUp)?;
-    let load = queue.clone();
+    let busy = queue.load();
     let dispatcher = Dispatcher::start(
         &webhook_pool,
         webhook_client.clone(),
         config.webhooks.clone(),
-        Arc::new(move || load.is_busy()),
+        Arc::clone(&busy),
     );
     let backend = Data::new(Backend {
         pool: store.pool.clone(),
@@ -163,7 +163,8 @@ async fn serve_on(
     let settling_pool = store.separate_pool(1, config.write_timeout, Planner::Default)?;
     let settling = config.rules.clone().map(|rules| {
         let (pool, interval) = (settling_pool.clone(), config.settling_interval);
-        tokio::spawn(settle_regularly(pool, rules, interval))
+        let busy = Arc::clone(&busy);
+        tokio::spawn(settle_regularly(pool, rules, interval, busy))
     });
     let rate_limits = backend
         .rate_limits

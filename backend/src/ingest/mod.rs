@@ -24,7 +24,7 @@ use kraiter_wire::{ContactId, Day, EventId, TenantId};
 use crate::events::EventType;
 use crate::verdicts::{Reasons, Verdict};
 
-pub(crate) use queue::{IngestQueue, Writing};
+pub(crate) use queue::{IngestQueue, Load, Writing};
 
 /// One event that an edge saw, verified.
 #[derive(Clone, Debug)]

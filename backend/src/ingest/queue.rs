@@ -46,6 +46,10 @@ pub(crate) enum SubmitError {
     Unavailable,
 }
 
+/// Whether a full group waits or is being written: more comes than is written at once, and what can
+/// wait had better.
+pub(crate) type Load = Arc<dyn Fn() -> bool + Send + Sync>;
+
 struct Job {
     events: Vec<EdgeEvent>,
     answer: oneshot::Sender<Option<Outcome>>,
@@ -106,18 +110,23 @@ impl IngestQueue {
 impl IngestQueue {
     /// Events that are not committed yet.
     pub(crate) fn waiting(&self) -> usize {
-        MAX_WAITING_EVENTS.saturating_sub(self.room.available_permits())
+        waiting(&self.room)
     }
 
-    /// Whether a full group waits or is being written: more comes than is written at once.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.waiting() >= MAX_GROUP_EVENTS
+    /// Tells from now on what the load is, without keeping the queue open.
+    pub(crate) fn load(&self) -> Load {
+        let room = Arc::clone(&self.room);
+        Arc::new(move || waiting(&room) >= MAX_GROUP_EVENTS)
     }
 
     /// Whether a batch of a common size would be turned away.
     pub(crate) fn is_full(&self) -> bool {
         self.room.available_permits() < MAX_GROUP_EVENTS
     }
+}
+
+fn waiting(room: &Semaphore) -> usize {
+    MAX_WAITING_EVENTS.saturating_sub(room.available_permits())
 }
 
 impl Writers {

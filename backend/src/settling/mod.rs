@@ -10,6 +10,7 @@
 mod correction;
 mod found;
 mod lone_clicks;
+mod pace;
 mod store;
 
 use std::sync::Arc;
@@ -19,7 +20,9 @@ use deadpool_postgres::{Client, Transaction};
 
 use crate::database::{DatabaseError, Pool, connect, locks};
 use crate::erasure;
+use crate::ingest::Load;
 use crate::verdicts::Rules;
+use pace::Pace;
 
 pub(crate) use correction::Corrected;
 pub(crate) use found::{Extent, SendKey};
@@ -28,10 +31,17 @@ pub(crate) use store::{count_sends, sends_after};
 /// Sends in one transaction: their contacts are locked meanwhile, and ingest may wait for that.
 pub(crate) const MAX_SENDS: i64 = 500;
 
-/// Settles what was noted, again and again. Of several replicas one works at a time.
-pub(crate) async fn settle_regularly(pool: Pool, rules: Arc<Rules>, interval: Duration) {
+/// Settles what was noted, again and again. Of several replicas one works at a time. A burst of
+/// events is stored first: `busy` says that there is one.
+pub(crate) async fn settle_regularly(
+    pool: Pool,
+    rules: Arc<Rules>,
+    interval: Duration,
+    busy: Load,
+) {
     loop {
-        if let Err(error) = settle_all(&pool, &rules).await {
+        let pace = Pace::of_round(&busy);
+        if let Err(error) = settle_all(&pool, &rules, &pace).await {
             tracing::warn!(%error, "verdicts were not settled; it is tried again");
         }
         tokio::time::sleep(interval).await;
@@ -39,15 +49,20 @@ pub(crate) async fn settle_regularly(pool: Pool, rules: Arc<Rules>, interval: Du
 }
 
 /// Settles what is noted now. A group that cannot be settled is left and does not keep the others.
-async fn settle_all(pool: &Pool, rules: &Rules) -> Result<(), DatabaseError> {
-    let lone_clicks = settle_lone_clicks(pool, rules).await;
-    settle_sends(pool, rules).await.and(lone_clicks)
+async fn settle_all(pool: &Pool, rules: &Rules, pace: &Pace<'_>) -> Result<(), DatabaseError> {
+    let lone_clicks = settle_lone_clicks(pool, rules, pace).await;
+    settle_sends(pool, rules, pace).await.and(lone_clicks)
 }
 
-async fn settle_lone_clicks(pool: &Pool, rules: &Rules) -> Result<(), DatabaseError> {
+async fn settle_lone_clicks(
+    pool: &Pool,
+    rules: &Rules,
+    pace: &Pace<'_>,
+) -> Result<(), DatabaseError> {
     let mut after = None;
     let mut failed = None;
     loop {
+        pace.give_way().await;
         let mut client = connect(pool).await?;
         let Some(note) = lone_clicks::next(&client, after).await? else {
             return failed.map_or(Ok(()), Err);
@@ -88,10 +103,11 @@ async fn settle_note(
     Ok(Turn::Mine)
 }
 
-async fn settle_sends(pool: &Pool, rules: &Rules) -> Result<(), DatabaseError> {
+async fn settle_sends(pool: &Pool, rules: &Rules, pace: &Pace<'_>) -> Result<(), DatabaseError> {
     let mut after = None;
     let mut failed = None;
     loop {
+        pace.give_way().await;
         let mut client = connect(pool).await?;
         let noted = store::noted(&client, after.as_ref(), MAX_SENDS).await?;
         let Some(last) = noted.last() else {

@@ -18,6 +18,7 @@ use crate::clock::{self, Timestamp};
 use crate::database::{DatabaseError, Pool, connect};
 use crate::erasure;
 use crate::events::EventType;
+use crate::ingest::Load;
 use crate::random;
 
 /// How long nothing is looked for when there was nothing to do. Events of this time share a request.
@@ -39,9 +40,6 @@ const DELIVERIES_OF_WORKER: usize = 50;
 /// While events wait to be stored, webhooks rest nine times as long as they work.
 const REST: u32 = 9;
 const MAX_REST: Duration = Duration::from_secs(2);
-
-/// Whether events wait to be stored, which goes before sending them on.
-type Load = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Runs until it is told to stop.
 pub(crate) struct Dispatcher {
