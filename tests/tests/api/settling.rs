@@ -313,11 +313,12 @@ fn what_is_not_judged_as_it_comes_is_judged_by_reclassify() {
     let mut edge = Edge::of(&service, 1);
     let at = |millis: u64| UnixMillis(now().0 - HOUR + millis);
     let person = json!({"ua": FIREFOX, "ip": "203.0.113.9"});
-    edge.post(
-        edge.line_with("o", &pixel, at(0), json!({"ua": "Mozilla/5.0"}))
-            + &edge.line_with("c", &clicks[0], at(1_800_000), person.clone())
-            + &edge.line_with("c", &clicks[1], at(1_800_100), person),
-    );
+    let lines = [
+        edge.line_with("o", &pixel, at(0), json!({"ua": "Mozilla/5.0"})),
+        edge.line_with("c", &clicks[0], at(1_800_000), person.clone()),
+        edge.line_with("c", &clicks[1], at(1_800_100), person),
+    ];
+    edge.post(lines.concat());
     // No note is left that would grow.
     settled(&url);
     assert_eq!(reasons(&api, ""), [Value::Null, Value::Null, Value::Null]);
