@@ -5,14 +5,14 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use kraiter_tests::backend::{Backend, BackendOptions};
-use kraiter_tests::stack::ANY_PORT;
+use kraiter_tests::stack::{ANY_PORT, test_folder};
 use kraiter_tests::trouble::Outcome;
+use serde_json::Value;
 
 use super::postgres::Postgres;
 use super::writers::{self, Pen};
 use crate::report::Finding;
 
-/// Beside the service that has made keys and secrets.
 pub(super) struct Judging {
     judged: Backend,
     unjudged: Backend,
@@ -22,11 +22,12 @@ pub(super) struct Judging {
 }
 
 impl Judging {
-    pub(super) fn start(first: &Backend, url: &str, folder: &Path) -> Outcome<Self> {
+    /// With the keys and secrets in a folder.
+    pub(super) fn start(keys: &Path, url: &str) -> Outcome<Self> {
         Ok(Self {
             // So that most of what comes out of neighbours falls into the turn that asks for it.
-            judged: beside(first, url, folder, ("KRAITER_SETTLING_INTERVAL", "1"))?,
-            unjudged: beside(first, url, folder, ("KRAITER_JUDGING", "off"))?,
+            judged: service(keys, url, ("KRAITER_SETTLING_INTERVAL", "1"))?,
+            unjudged: service(keys, url, ("KRAITER_JUDGING", "off"))?,
             with: Vec::new(),
             without: Vec::new(),
         })
@@ -63,18 +64,18 @@ impl Judging {
         Ok(())
     }
 
+    pub(super) fn verified(&self) -> Outcome<Value> {
+        self.judged.says(&["verify", "--json"])
+    }
+
     pub(super) fn finding(&self) -> Finding {
         Finding::new("ingest/unjudged", &self.with, &self.without, "events/s")
     }
 }
 
-fn beside(
-    first: &Backend,
-    url: &str,
-    folder: &Path,
-    (name, value): (&str, &str),
-) -> Outcome<Backend> {
-    let file = |file: &str| OsString::from(first.data_dir().join(file));
+fn service(keys: &Path, url: &str, (name, value): (&str, &str)) -> Outcome<Backend> {
+    let folder = test_folder("bench-ingest-judging")?;
+    let file = |file: &str| OsString::from(keys.join(file));
     Backend::start(BackendOptions {
         data_dir: folder.join(name),
         listen: ANY_PORT,

@@ -3,7 +3,7 @@
 //!
 //! A million contacts, one send each, one event a send, in random order: no two events of a round
 //! share a row, and no page is likely to be in a processor's cache. Then, on the same sends again and by turns,
-//! half as much judged and not judged, and with a webhook that takes every event and without any.
+//! half as much with a webhook that takes every event and without any, and judged and not judged.
 
 mod judging;
 mod postgres;
@@ -85,43 +85,34 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
         );
     }
     let (turns, half) = (Turns::default(), events / 2);
-    let judging = judged_and_unjudged(&backend, &mut postgres, &url, config.rounds, half)?;
     let turns = with_and_without_webhook(&backend, &mut postgres, config.rounds, half, turns)?;
-    let report = backend.says(&["verify", "--json"])?;
+    let mut pen = Pen::aside(&backend, postgres.sends(2 * config.rounds * half + 1)?)?;
+    let keys = backend.data_dir().to_owned();
+    // It is idle from now on and would settle what another one is busy with.
+    drop(backend);
+    let mut judging = Judging::start(&keys, &url)?;
+    for number in 1..=config.rounds {
+        judging.round(&mut postgres, &mut pen, number, half)?;
+    }
+    let report = judging.verified()?;
     if report.get("differences") != Some(&0.into()) {
         return Err(Trouble::content(&folder, format!("verify: {report}")));
     }
     let mut notes = notes(config, &rounds, &mut postgres)?;
     notes.push(turns.note());
-    drop(backend);
+    let judged = judging.finding();
+    drop(judging);
     let sweeping = format!("removing {}", folder.display());
     std::fs::remove_dir_all(&folder).map_err(Trouble::io(sweeping))?;
     Ok(Report {
         suite: "ingest",
         findings: vec![
             Finding::new("ingest/copy", &rounds.ours, &rounds.copied, "events/s"),
-            judging,
+            judged,
             turns.finding(),
         ],
         notes,
     })
-}
-
-fn judged_and_unjudged(
-    backend: &Backend,
-    postgres: &mut Postgres,
-    url: &str,
-    rounds: usize,
-    events: usize,
-) -> Outcome<Finding> {
-    let folder = test_folder("bench-ingest-judging")?;
-    let mut judging = Judging::start(backend, url, &folder)?;
-    let mut pen = Pen::aside(backend, postgres.sends(2 * rounds * events + 1)?)?;
-    for number in 1..=rounds {
-        judging.round(postgres, &mut pen, number, events)?;
-    }
-    // Both services end here: what comes next is for the first one alone.
-    Ok(judging.finding())
 }
 
 fn with_and_without_webhook(
