@@ -300,16 +300,15 @@ const UPDATE_SENDS: &str = "\
          s.tenant_id, s.id, s.contact_id, \
          d.clicks = 1 and (s.clicks_count = 1 or s.clicks_count = 2 \
            and d.clicked_at > s.clicked_at + interval '10 minutes') as alone, \
-         (s.clicks_count > 1 and (d.clicks > 0 or d.opens > 0) \
-             and not (d.clicks = 1 and s.clicks_count = 2 \
-               and d.clicked_at > s.clicked_at + interval '10 minutes')) \
-           or (least(d.opened_at, d.clicked_at) < s.sent_at + interval '10 minutes' \
-             and least(d.opened_at, d.clicked_at) < s.sent_at + interval '1 ms' \
-               * coalesce((select t.too_soon_millis \
-                 from tenants t where t.id = s.tenant_id), 2000)) as together), \
+         s.clicks_count > 1 and (d.clicks > 0 or d.opens > 0) as several, \
+         least(d.opened_at, d.clicked_at) < s.sent_at + interval '10 minutes' \
+           and least(d.opened_at, d.clicked_at) < s.sent_at + interval '1 ms' \
+             * coalesce((select t.too_soon_millis \
+               from tenants t where t.id = s.tenant_id), 2000) as too_soon), \
      noted as ( \
        insert into unsettled (tenant_id, send_id, contact_id) \
-       select tenant_id, id, contact_id from counted where $15 and together order by tenant_id, id \
+       select tenant_id, id, contact_id from counted \
+       where $15 and (several and not alone or too_soon) order by tenant_id, id \
        on conflict do nothing) \
      select number, campaign, opens_count, clicks_count, human_opens_count, human_clicks_count, \
        opened_before, clicked_before, human_opened_before, human_clicked_before, alone \

@@ -35,6 +35,7 @@ mod operations;
 mod paging;
 mod previews;
 mod rate_limits;
+mod reclassify;
 mod registering;
 mod replay;
 mod retention;

@@ -15,7 +15,7 @@ pub(crate) fn to_try(dev_env: &Path) -> [(&'static str, String); 3] {
         (
             "rewrite a mail: the answer has its pixel and its link signed",
             format!(
-                r#"{source}; curl -sS "$KRAITER_API/rewrite" {authorization} -H 'content-type: application/json' -d '{body}' | tee {mail}"#
+                r#"{source}; curl -sS "$KRAITER_API/rewrite" {authorization} -H 'content-type: application/json' -d '{body}' | tee {mail}; echo"#
             ),
         ),
         (

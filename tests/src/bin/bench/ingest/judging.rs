@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use kraiter_tests::backend::{Backend, BackendOptions};
-use kraiter_tests::stack::{ANY_PORT, test_folder};
+use kraiter_tests::stack::ANY_PORT;
 use kraiter_tests::trouble::Outcome;
 use serde_json::Value;
 
@@ -22,12 +22,12 @@ pub(super) struct Judging {
 }
 
 impl Judging {
-    /// With the keys and secrets in a folder.
-    pub(super) fn start(keys: &Path, url: &str) -> Outcome<Self> {
+    /// With the keys and secrets that an earlier service left in the suite's folder.
+    pub(super) fn start(folder: &Path, url: &str) -> Outcome<Self> {
         Ok(Self {
             // So that most of what comes out of neighbours falls into the turn that asks for it.
-            judged: service(keys, url, ("KRAITER_SETTLING_INTERVAL", "1"))?,
-            unjudged: service(keys, url, ("KRAITER_JUDGING", "off"))?,
+            judged: service(folder, url, ("KRAITER_SETTLING_INTERVAL", "1"))?,
+            unjudged: service(folder, url, ("KRAITER_JUDGING", "off"))?,
             with: Vec::new(),
             without: Vec::new(),
         })
@@ -73,9 +73,8 @@ impl Judging {
     }
 }
 
-fn service(keys: &Path, url: &str, (name, value): (&str, &str)) -> Outcome<Backend> {
-    let folder = test_folder("bench-ingest-judging")?;
-    let file = |file: &str| OsString::from(keys.join(file));
+fn service(folder: &Path, url: &str, (name, value): (&str, &str)) -> Outcome<Backend> {
+    let file = |file: &str| OsString::from(folder.join(super::DATA).join(file));
     Backend::start(BackendOptions {
         data_dir: folder.join(name),
         listen: ANY_PORT,

@@ -25,6 +25,8 @@ use webhook::{Turns, Webhook};
 use writers::Pen;
 
 const DATABASE: &str = "kraiter";
+/// Where in the suite's folder the first service keeps its keys.
+const DATA: &str = "data";
 /// Before the first round, so that caches are warm and statements prepared.
 const WARM_UP_EVENTS: usize = 20_000;
 
@@ -44,7 +46,7 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
     let url = cluster.url(DATABASE)?;
     let folder = test_folder("bench-ingest")?;
     let backend = Backend::start(BackendOptions {
-        data_dir: folder.join("data"),
+        data_dir: folder.join(DATA),
         listen: ANY_PORT,
         database_url: Some(url.clone()),
         env: vec![
@@ -87,10 +89,9 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
     let (turns, half) = (Turns::default(), events / 2);
     let turns = with_and_without_webhook(&backend, &mut postgres, config.rounds, half, turns)?;
     let mut pen = Pen::aside(&backend, postgres.sends(2 * config.rounds * half + 1)?)?;
-    let keys = backend.data_dir().to_owned();
     // It is idle from now on and would settle what another one is busy with.
     drop(backend);
-    let mut judging = Judging::start(&keys, &url)?;
+    let mut judging = Judging::start(&folder, &url)?;
     for number in 1..=config.rounds {
         judging.round(&mut postgres, &mut pen, number, half)?;
     }

@@ -87,17 +87,16 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
         contact,
         send,
     } = under_load;
-    let (of_all, of_few) = (&of_large, &of_small);
     let findings = vec![
         Finding::new("contact/select_1", &contact, &select, "us"),
         Finding::new("send/select_1", &send, &select, "us"),
         Finding::new(
             "contact: all/hundredth",
-            &of_all.contact,
-            &of_few.contact,
+            &of_large.contact,
+            &of_small.contact,
             "us",
         ),
-        Finding::new("send: all/hundredth", &of_all.send, &of_few.send, "us"),
+        Finding::new("send: all/hundredth", &of_large.send, &of_small.send, "us"),
         Finding::new("search: scan/index", &searching, &looked_up_by_index, "us"),
         Finding::new(
             "ingest: index/none",
