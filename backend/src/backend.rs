@@ -7,6 +7,7 @@ use kraiter_wire::TenantId;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::api_keys::bearer;
+use crate::api_keys::directory::KeyDirectory;
 use crate::api_keys::rate_limit::RateLimits;
 use crate::blocks::feed::PolicyFeed;
 use crate::config::IngestSecret;
@@ -23,6 +24,7 @@ pub(crate) struct Backend {
     pub(crate) pool: Pool,
     pub(crate) keyring: Arc<SharedKeyring>,
     pub(crate) tenants: Arc<TenantDirectory>,
+    pub(crate) keys: KeyDirectory,
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) ingest: IngestQueue,
     /// `None`: nothing is judged as it comes.

@@ -9,6 +9,7 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::api_keys::directory::KeyDirectory;
 use crate::api_keys::rate_limit::{RateLimits, show_standing};
 use crate::backend::Backend;
 use crate::config::ServeConfig;
@@ -135,6 +136,7 @@ async fn serve_on(
         pool: store.pool.clone(),
         keyring: Arc::clone(&keyring),
         tenants: Arc::default(),
+        keys: KeyDirectory::default(),
         partitions: Arc::clone(&partitions),
         ingest: queue,
         rules: config.rules.clone(),

@@ -6,6 +6,8 @@ export const baseUrl = wanted("KRAITER_API");
 export const apiKey = wanted("KRAITER_API_KEY");
 /** Of a tenant that only the examples of README.md use. */
 export const readmeKey = wanted("KRAITER_README_KEY");
+/** Of a tenant that only the example of the project's README uses. */
+export const firstKey = wanted("KRAITER_FIRST_KEY");
 export const kraiter = new Kraiter({ apiKey, baseUrl });
 
 let names = 0;

@@ -171,8 +171,8 @@ try {
       ["sent", whole(totals.sent), whole(totals.bounced), percent(rates.bounceRate)],
       ["delivered", whole(totals.delivered), whole(totals.complained)],
       ["opened", whole(totals.uniqueHumanOpens), percent(rates.humanOpenRate), whole(totals.uniqueOpens), percent(rates.openRate)],
-      ["clicked", whole(totals.uniqueHumanClicks), percent(rates.humanClickRate), whole(totals.uniqueClicks), percent(rates.clickRate)],
-      ["unsubscribed", whole(totals.unsubscribes), percent(rates.unsubscribeRate), percent(rates.humanClickToOpenRate)],
+      ["clicked", whole(totals.uniqueHumanClicks), percent(rates.humanClickRate), whole(totals.uniqueClicks), percent(rates.clickRate), percent(rates.humanClickToOpenRate)],
+      ["unsubscribed", whole(totals.unsubscribes), percent(rates.unsubscribeRate)],
     ]) {
       const shown = await page.locator(`[data-figure=${name}]`).innerText();
       for (const text of texts) assert.ok(shown.includes(text), `${name}: ${text} in ${shown}`);

@@ -5,6 +5,7 @@
 //! counted is counted from the events themselves.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use kraiter_wire::Day;
 use tokio_postgres::Client;
 
 use crate::trouble::{Outcome, Trouble};
@@ -23,6 +24,10 @@ pub struct DataSet {
     pub from: u64,
     pub until: u64,
 }
+
+/// Mails are opened and clicked within a day, on average, but for these, which are taken up again at
+/// any time.
+const LATE: f64 = 0.1;
 
 /// Events that are made in one statement.
 const SLICE: u64 = 200_000;
@@ -111,6 +116,7 @@ impl DataSet {
         } = self;
         let (contacts, sends) = (contacts.max(&1), sends.max(&1));
         let span = until.saturating_sub(*from);
+        let a_day = *sends as f64 * Day::MILLIS as f64 / span.max(1) as f64;
         format!(
             "set statement_timeout = 0; set work_mem = '256MB'; \
              set maintenance_work_mem = '512MB'; \
@@ -134,6 +140,11 @@ impl DataSet {
                  'base64'), '+/=', '-_')$$; \
              create function pg_temp.campaign(j bigint) returns text immutable language sql as \
                $$select 'campaign-' || j * {campaigns} / {sends}$$; \
+             create function pg_temp.seen(sent float8, k bigint) returns bigint immutable \
+               language sql as \
+               $$select greatest(0, floor(case when pg_temp.dice(k, 7) < {LATE} \
+                 then pg_temp.dice(k, 5) * sent \
+                 else sent + ln(1 - pg_temp.dice(k, 5)) * {a_day} end))::bigint$$; \
              do $$ declare month timestamp; begin \
                for month in select generate_series( \
                    date_trunc('month', to_timestamp({from} / 1000) at time zone 'UTC'), \
@@ -164,7 +175,7 @@ impl DataSet {
                from generate_series({first_send}::bigint, {end_send}::bigint - 1) as j \
                union all \
                select pg_temp.id({from} + (k * {span}::float8 / {edge_events})::bigint, k, 4), kind, \
-                 floor(pg_temp.dice(k, 5) * (k * {sends}::float8 / {edge_events}))::bigint, \
+                 pg_temp.seen(k * {sends}::float8 / {edge_events}, k), \
                  case when kind = 2 then k % 5 end, \
                  '198.51.100.0'::inet + k % 250, \
                  'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \

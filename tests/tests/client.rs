@@ -39,8 +39,8 @@ fn the_javascript_client_passes_its_own_tests() {
     options.env.push(allowed);
     let service = Service::with("client", options);
     let mut edge = Edge::of(&service, 1);
-    // The examples of the client's README have a tenant of their own: they say what is listed.
-    let [api, readme] = ["shop", "readme"].map(|name| service.tenant(name));
+    // Examples have tenants of their own: they say what is listed.
+    let [api, readme, first] = ["shop", "readme", "first"].map(|name| service.tenant(name));
     for api in [&api, &readme] {
         one_reader(api, &mut edge);
     }
@@ -53,6 +53,7 @@ fn the_javascript_client_passes_its_own_tests() {
         )
         .env("KRAITER_API_KEY", &api.key)
         .env("KRAITER_README_KEY", &readme.key)
+        .env("KRAITER_FIRST_KEY", &first.key)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

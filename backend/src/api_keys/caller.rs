@@ -9,10 +9,9 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use kraiter_wire::TenantId;
 
-use super::{Credential, KeyName, Scope, store};
+use super::{Credential, KeyName, Scope};
 use crate::audit::Actor;
 use crate::backend::Backend;
-use crate::database::connect;
 use crate::http::{ErrorCode, Problem};
 
 /// A caller whose key is valid and has the scope that the type names. A handler without one of
@@ -111,10 +110,8 @@ async fn authorize(
     credential: &Credential,
     scope: Scope,
 ) -> Result<TenantId, Problem> {
-    let client = connect(&backend.pool).await?;
-    let key = store::authenticate(&client, credential)
-        .await?
-        .ok_or_else(invalid)?;
+    let found = backend.keys.authenticate(&backend.pool, credential).await?;
+    let key = &found.as_ref().ok_or_else(invalid)?.key;
     if let Some(revoked_at) = key.revoked_at {
         return Err(Problem::new(
             ErrorCode::RevokedApiKey,

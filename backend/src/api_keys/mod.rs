@@ -4,6 +4,7 @@
 //! key and says nothing to a reader. Only the secret's SHA-256 is stored.
 
 mod caller;
+pub(crate) mod directory;
 pub(crate) mod rate_limit;
 pub(crate) mod store;
 

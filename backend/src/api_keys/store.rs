@@ -3,6 +3,7 @@
 use kraiter_wire::TenantId;
 use tokio_postgres::{GenericClient, Row};
 
+use super::directory::StoredKey;
 use super::{ApiKey, Credential, KeyName, Scope};
 use crate::clock::Timestamp;
 use crate::database::DatabaseError;
@@ -24,6 +25,9 @@ fn read(row: &Row) -> ApiKey {
 }
 
 const COLUMNS: &str = "id, name, scopes, created_at, revoked_at";
+
+/// Where columns begin that a query adds to these.
+const COLUMNS_COUNT: usize = 5;
 
 pub(crate) async fn create(
     client: &impl GenericClient,
@@ -51,24 +55,19 @@ pub(crate) async fn create(
     Ok(())
 }
 
-/// The stored key, if the credential's secret is its secret.
-pub(crate) async fn authenticate(
+pub(crate) async fn find(
     client: &deadpool_postgres::Client,
-    credential: &Credential,
-) -> Result<Option<ApiKey>, DatabaseError> {
-    let sql = "select id, name, scopes, created_at, revoked_at, secret_hash \
-               from api_keys where tenant_id = $1 and id = $2";
-    let statement = client.prepare_cached(sql).await?;
-    let row = client
-        .query_opt(&statement, &[&key(credential.tenant), &credential.id.0])
-        .await?;
-    Ok(row
-        .filter(|row| {
-            let stored: &[u8] = row.get(5);
-            subtle::ConstantTimeEq::ct_eq(stored, credential.secret_hash().as_slice()).into()
-        })
-        .as_ref()
-        .map(read))
+    tenant: TenantId,
+    id: KeyName,
+) -> Result<Option<StoredKey>, DatabaseError> {
+    let sql =
+        format!("select {COLUMNS}, secret_hash from api_keys where tenant_id = $1 and id = $2");
+    let statement = client.prepare_cached(&sql).await?;
+    let row = client.query_opt(&statement, &[&key(tenant), &id.0]).await?;
+    Ok(row.map(|row| StoredKey {
+        key: read(&row),
+        secret_hash: row.get(COLUMNS_COUNT),
+    }))
 }
 
 pub(crate) async fn list(

@@ -124,10 +124,17 @@ impl Partitions {
 }
 
 /// The half-open range of ids of one month, with its partition's name.
-struct PartitionRange {
-    name: String,
+pub(crate) struct PartitionRange {
+    pub(crate) name: String,
     from: Uuid,
-    to: Uuid,
+    pub(crate) to: Uuid,
+}
+
+impl PartitionRange {
+    /// Where an event of this time is, if that partition was made and not dropped again.
+    pub(crate) fn at(time: Timestamp) -> Self {
+        range(first_of_month(time, 0))
+    }
 }
 
 fn range(first: Date) -> PartitionRange {

@@ -18,11 +18,11 @@ pub(crate) async fn check(pool: &Pool) -> Result<Option<Fault>, DatabaseError> {
     // Also says `on` on a standby.
     let sql = "select $1::int[] <@ array_agg(version), current_setting('transaction_read_only') = 'on' \
                from refinery_schema_history";
-    let row = match client
-        .query_one(sql, &[&versions()])
-        .await
-        .map_err(DatabaseError::from)
-    {
+    let answer = async {
+        let statement = client.prepare_cached(sql).await?;
+        client.query_one(&statement, &[&versions()]).await
+    };
+    let row = match answer.await.map_err(DatabaseError::from) {
         Err(error) if error.is_unmigrated() => return Ok(Some(Fault::Unmigrated)),
         row => row?,
     };

@@ -3,14 +3,16 @@
 use deadpool_postgres::GenericClient;
 use kraiter_wire::{ContactId, TenantId};
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{Event, EventFilter, EventType, lowest_id};
 use crate::clock::Timestamp;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, PartitionRange};
 use crate::random;
 use crate::rollups;
+use crate::sends::Send;
 use crate::tenants::store::key;
 use crate::verdicts::{Reasons, Verdict};
 use crate::webhooks::outbox::Notes;
@@ -107,28 +109,52 @@ pub(crate) async fn list(
         .collect())
 }
 
-/// Opens and clicks of a send, newest first, without what the send itself says: its contact's address
-/// and its campaign. Nothing is joined, since planning that takes longer than reading a few events.
+/// Opens and clicks of a send, oldest first, without what the send itself says: its contact's address and
+/// its campaign. Nothing is joined, since planning that takes longer than reading a few events.
 pub(crate) async fn of_send(
     client: &impl GenericClient,
     tenant: TenantId,
-    send: &str,
-    limit: i64,
+    send: &Send,
 ) -> Result<Vec<Event>, DatabaseError> {
-    let sql = "select id, kind, send_id, contact_id, null::text, null::text, link_index, url, ip, \
-                 user_agent, verdict, reasons \
-               from events where tenant_id = $1 and contact_id = \
-                 (select contact_id from sends where tenant_id = $1 and id = $2) \
-                 and send_id = $2 and kind = any($3) order by id desc limit $4";
+    let seen = [send.opened_at, send.clicked_at].into_iter().flatten();
+    let Some(first) = seen.min() else {
+        return Ok(Vec::new());
+    };
+    let count = send.opens_count + send.clicks_count;
     let kinds = [EventType::Opened, EventType::Clicked].map(EventType::number);
-    let statement = client.prepare_cached(sql).await?;
-    let rows = client
-        .query(
-            &statement,
-            &[&key(tenant), &send, &kinds.as_slice(), &limit],
-        )
-        .await?;
-    Ok(rows.iter().filter_map(read).collect())
+    // The subquery keeps the planner from planning anew for each id.
+    let read_from = async |table: &str, from: Uuid| {
+        let sql = format!(
+            "select id, kind, send_id, contact_id, null::text, null::text, link_index, url, ip, \
+               user_agent, verdict, reasons \
+             from {table} where tenant_id = $1 and contact_id = $2 and id >= (select $3::uuid) \
+               and send_id = $4 and kind = any($5) order by id limit $6"
+        );
+        let contact = send.contact_id.uuid();
+        let statement = client.prepare_cached(&sql).await?;
+        let values: [&(dyn ToSql + Sync); 6] = [
+            &key(tenant),
+            &contact,
+            &from,
+            &send.id,
+            &kinds.as_slice(),
+            &count,
+        ];
+        let rows = client.query(&statement, &values).await?;
+        Ok(rows.iter().filter_map(read).collect::<Vec<Event>>())
+    };
+    // Most have all their events in one month. Every partition would be opened to read one.
+    let month = PartitionRange::at(first);
+    let mut events = match read_from(&month.name, lowest_id(first)).await {
+        Err(DatabaseError::Query(error)) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+            Vec::new()
+        }
+        read => read?,
+    };
+    if (events.len() as i64) < count {
+        events.extend(read_from("events", month.to).await?);
+    }
+    Ok(events)
 }
 
 /// An event that a report makes, not an edge.

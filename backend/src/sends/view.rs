@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::http::unknown;
 use super::{Send, Status, store};
 use crate::clock::Timestamp;
+use crate::database::DatabaseError;
 use crate::events::http::EventView;
 use crate::events::{self, Event, EventFilter, EventType};
 use crate::http::Problem;
@@ -73,31 +74,30 @@ impl SendView {
         tenant: TenantId,
         id: &str,
     ) -> Result<Self, Problem> {
-        // On one connection, one after the other, and without waiting in between.
-        let (send, events) = try_join!(
-            store::find(client, tenant, id),
-            events::store::of_send(client, tenant, id, MAX_EVENTS_SHOWN)
-        )?;
+        let send = store::find(client, tenant, id).await?;
         let send = send.ok_or_else(|| unknown(id))?;
-        let all_there = i64::try_from(events.len()).is_ok_and(|count| count < MAX_EVENTS_SHOWN);
-        let (opens, clicks) = match all_there {
-            true => events
+        let (opens, clicks) = if send.opens_count + send.clicks_count <= MAX_EVENTS_SHOWN {
+            let events = events::store::of_send(client, tenant, &send).await?;
+            events
                 .into_iter()
-                .partition(|event| event.kind == EventType::Opened),
-            false => {
-                let filter = |kind| EventFilter {
+                .partition(|event| event.kind == EventType::Opened)
+        } else {
+            let list = async |kind| {
+                let filter = EventFilter {
                     kinds: Some(vec![kind]),
                     send: Some(id.to_owned()),
                     contact: Some(send.contact_id),
                     ..EventFilter::default()
                 };
-                let (opens, clicks) = (filter(EventType::Opened), filter(EventType::Clicked));
-                let list = |filter| events::store::list(client, tenant, filter, MAX_EVENTS_SHOWN);
-                try_join!(list(&opens), list(&clicks))?
-            }
+                let mut newest =
+                    events::store::list(client, tenant, &filter, MAX_EVENTS_SHOWN).await?;
+                newest.reverse();
+                Ok::<_, DatabaseError>(newest)
+            };
+            try_join!(list(EventType::Opened), list(EventType::Clicked))?
         };
         let views = |events: Vec<Event>| {
-            let of_send = events.into_iter().rev().map(|event| Event {
+            let of_send = events.into_iter().map(|event| Event {
                 email: send.email.clone(),
                 campaign: send.campaign.clone(),
                 ..event

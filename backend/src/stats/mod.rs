@@ -117,16 +117,35 @@ pub(crate) struct Rates {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Base {
     Delivered,
-    /// Where no delivery was reported: not every mail server does.
+    /// Where deliveries are not reported, or not of all mail: not every mail server does.
     Sent,
+}
+
+impl Base {
+    /// Those delivered are all that can be opened, if what was reported, as delivered or bounced,
+    /// accounts for nine in ten mails. If it accounts for fewer, most opens may be of mails that
+    /// nobody reported on, and would seem more than there were mails.
+    fn of(counts: &Counts) -> Self {
+        let reported = counts.delivered + counts.bounced;
+        if counts.delivered > 0 && reported * 10 >= counts.sent * 9 {
+            Self::Delivered
+        } else {
+            Self::Sent
+        }
+    }
+
+    fn mails(self, counts: &Counts) -> i64 {
+        match self {
+            Self::Delivered => counts.delivered,
+            Self::Sent => counts.sent,
+        }
+    }
 }
 
 impl Rates {
     pub(crate) fn of(counts: &Counts) -> Self {
-        let (base, mails) = match counts.delivered {
-            0 => (Base::Sent, counts.sent),
-            delivered => (Base::Delivered, delivered),
-        };
+        let base = Base::of(counts);
+        let mails = base.mails(counts);
         Self {
             base,
             open: rate(counts.unique_opens, mails),
@@ -189,5 +208,35 @@ mod tests {
         assert_eq!((rates.open, rates.click), (Some(0.375), Some(0.25)));
         assert_eq!(rates.bounce, Some(0.1111));
         assert_eq!(rates.unsubscribe, Some(0.0));
+    }
+
+    #[test]
+    fn rates_are_of_what_was_sent_where_few_deliveries_were_reported() {
+        let of = |sent, delivered, bounced| {
+            Rates::of(&Counts {
+                sent,
+                delivered,
+                bounced,
+                unique_opens: 50,
+                ..Counts::default()
+            })
+        };
+        assert_eq!(
+            (of(100, 80, 10).base, of(100, 80, 10).open),
+            (Base::Delivered, Some(0.625))
+        );
+        assert_eq!(
+            (of(100, 80, 9).base, of(100, 80, 9).open),
+            (Base::Sent, Some(0.5))
+        );
+        // Sent before the time that is asked for.
+        assert_eq!(
+            (of(0, 80, 9).base, of(0, 80, 9).open),
+            (Base::Delivered, Some(0.625))
+        );
+        assert_eq!(
+            (of(9, 0, 9).base, of(9, 0, 9).bounce),
+            (Base::Sent, Some(1.0))
+        );
     }
 }

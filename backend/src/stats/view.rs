@@ -99,7 +99,8 @@ impl CountsView {
 #[schema(as = Rates)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RatesView {
-    /// What the rates are a part of: `delivered`, or `sent` where no delivery was reported.
+    /// What the rates are a part of: `delivered`, or `sent` where those reported as delivered or
+    /// bounced are fewer than nine tenths of the mails.
     of: Base,
     /// `uniqueOpens` of the mails.
     #[schema(required = true, example = 0.4)]

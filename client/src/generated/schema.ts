@@ -1930,7 +1930,10 @@ export interface components {
              * @example 0.2551
              */
             humanOpenRate: number | null;
-            /** @description What the rates are a part of: `delivered`, or `sent` where no delivery was reported. */
+            /**
+             * @description What the rates are a part of: `delivered`, or `sent` where those reported as delivered or
+             *     bounced are fewer than nine tenths of the mails.
+             */
             of: components["schemas"]["Base"];
             /**
              * Format: double

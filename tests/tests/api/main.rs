@@ -51,4 +51,5 @@ mod verdicts;
 mod verify;
 mod webhooks;
 mod webhooks_failing;
+mod webhooks_https;
 mod webhooks_managing;

@@ -10,9 +10,9 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 
 use crate::service::{Service, counts, options, refused, register};
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority(name: &str) -> Authority {
+pub(crate) fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -20,10 +20,10 @@ fn authority(name: &str) -> Authority {
 }
 
 /// An authority's certificate in a file, for as long as it is needed.
-struct RootFile(PathBuf);
+pub(crate) struct RootFile(pub(crate) PathBuf);
 
 impl RootFile {
-    fn of(authority: &Authority, name: &str) -> Self {
+    pub(crate) fn of(authority: &Authority, name: &str) -> Self {
         // Beside the services' own folders, which go with them.
         let path = test_folder(name).unwrap().with_extension("pem");
         std::fs::write(&path, authority.pem()).unwrap();

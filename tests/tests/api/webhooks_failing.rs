@@ -28,7 +28,7 @@ fn redirect(to: &Receiver) -> Reaction {
 }
 
 /// Waits until something about the webhook holds.
-fn until(api: &Api, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until(api: &Api, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     wait::until(what, || {
         let value = api.read(path).map_err(|error| error.to_string())?;
         match holds(&value) {
@@ -39,12 +39,12 @@ fn until(api: &Api, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> V
     .unwrap()
 }
 
-fn deliveries(api: &Api, hook: &Value) -> Vec<Value> {
+pub(crate) fn deliveries(api: &Api, hook: &Value) -> Vec<Value> {
     all(api, &format!("{}/deliveries", path(hook)))
 }
 
 /// A bounce, which is one event; gives its id.
-fn bounce(api: &Api, send: &str) -> String {
+pub(crate) fn bounce(api: &Api, send: &str) -> String {
     register(api, send, "ada@example.com");
     api.write(
         "PATCH",

@@ -1,4 +1,4 @@
-//! An edge that delivers opens and clicks of mail that is there, batch after batch.
+//! An edge that delivers opens and clicks of mail that was sent lately, batch after batch.
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -71,7 +71,7 @@ impl Edges {
             secret: side.backend.ingest_secret()?,
             signer: TenantSigner::new(key, secret, tenant),
             ids: EventIdGenerator::new([9; 16]),
-            sends: side.some_sends()?,
+            sends: side.newest_sends()?,
             next: 0,
         })
     }

@@ -1,10 +1,10 @@
-//! Suite `query`: look-ups among ten million events while others are ingested, beside `SELECT 1` on
-//! the same Postgres at the same time and beside the same look-ups among a hundredth of the events;
-//! the first page of a search; and what an index on counters, which a search could use, would cost
-//! ingest.
+//! Suite `query`: look-ups among ten million events while others are ingested, beside `SELECT 1` at the
+//! same time and beside the same look-ups among a hundredth of the events; the first page of a search;
+//! and what an index on counters, which a search could use, would cost ingest.
 //!
-//! Look-ups are whole HTTP requests, their API key checked; `SELECT 1` is a prepared statement on an
-//! open connection, without HTTP around it. Both are one at a time.
+//! Look-ups are whole HTTP requests, their API key checked. `SELECT 1` comes twice: as a prepared
+//! statement on an open connection, without HTTP around it, and as `GET /readyz`, a statement as small,
+//! through the service and its pool. All are one at a time.
 
 mod edges;
 mod side;
@@ -32,6 +32,7 @@ const SELECTIVITY: f64 = 1000.0;
 #[derive(Default)]
 struct Times {
     select: Vec<f64>,
+    ready: Vec<f64>,
     contact: Vec<f64>,
     send: Vec<f64>,
 }
@@ -39,6 +40,7 @@ struct Times {
 impl Times {
     fn take_turn(&mut self, side: &mut Side) -> Outcome<()> {
         self.select.push(side.select_1()?);
+        self.ready.push(side.ready()?);
         self.contact.push(side.contact()?);
         self.send.push(side.send()?);
         Ok(())
@@ -84,12 +86,15 @@ pub(crate) fn measure(config: &BenchConfig) -> Outcome<Report> {
 
     let Times {
         select,
+        ready,
         contact,
         send,
     } = under_load;
     let findings = vec![
         Finding::new("contact/select_1", &contact, &select, "us"),
         Finding::new("send/select_1", &send, &select, "us"),
+        Finding::new("contact/readyz", &contact, &ready, "us"),
+        Finding::new("send/readyz", &send, &ready, "us"),
         Finding::new(
             "contact: all/hundredth",
             &of_large.contact,

@@ -127,10 +127,19 @@ impl Side {
     }
 
     /// In an order that has nothing to do with where they are stored.
-    pub(super) fn some_sends(&mut self) -> Outcome<Vec<Sent>> {
+    fn some_sends(&mut self) -> Outcome<Vec<Sent>> {
+        self.sends_by("hashtext(id)")
+    }
+
+    /// Those that are opened and clicked now.
+    pub(super) fn newest_sends(&mut self) -> Outcome<Vec<Sent>> {
+        self.sends_by("registered_at desc")
+    }
+
+    fn sends_by(&mut self, order: &str) -> Outcome<Vec<Sent>> {
         let sql = format!(
             "select id, uuid_send(contact_id), (extract(epoch from registered_at) * 1000)::bigint \
-             from sends order by hashtext(id) limit {SENDS}"
+             from sends order by {order} limit {SENDS}"
         );
         Ok(self.rows(&sql)?.iter().map(Sent::read).collect())
     }
@@ -156,6 +165,11 @@ impl Side {
         let ask = self.client.query_one(&self.select, &[]);
         self.runtime.block_on(ask).map_err(refused)?;
         Ok(micros(start.elapsed()))
+    }
+
+    /// The least that a request can ask the service's pool for.
+    pub(super) fn ready(&mut self) -> Outcome<f64> {
+        self.ask(Request::get("/readyz"))
     }
 
     pub(super) fn contact(&mut self) -> Outcome<f64> {
