@@ -25,7 +25,7 @@ function figures({ totals: of, rates }) {
     sent: figure("sent", "Sent", number(of.sent), null, `${number(of.bounced)} bounced, ${rate(rates.bounceRate)}`),
     delivered: figure("delivered", "Delivered", number(of.delivered), null, of.delivered === 0 ? "No delivery reported yet" : `${number(of.complained)} marked as spam, ${rate(rates.complaintRate)}`),
     opened: figure("opened", "Opened by people", number(of.uniqueHumanOpens), rate(rates.humanOpenRate), `${number(of.uniqueOpens)} with machines, ${rate(rates.openRate)} ${base}`),
-    clicked: figure("clicked", "Clicked by people", number(of.uniqueHumanClicks), rate(rates.humanClickRate), `${number(of.uniqueClicks)} with machines, ${rate(rates.clickRate)}${rates.humanClickToOpenRate === null ? "" : `; ${rate(rates.humanClickToOpenRate)} of people who opened`}`),
+    clicked: figure("clicked", "Clicked by people", number(of.uniqueHumanClicks), rate(rates.humanClickRate), `${number(of.uniqueClicks)} with machines, ${rate(rates.clickRate)}${rates.humanClickToOpenRate === null ? "" : `; ${rate(rates.humanClickToOpenRate)} of openers`}`),
     unsubscribed: figure("unsubscribed", "Unsubscribed", number(of.unsubscribes), rate(rates.unsubscribeRate), base),
   };
 }

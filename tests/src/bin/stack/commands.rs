@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+/// By its own name, curl would be taken for the machine that it is.
+const READER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.5.0";
+
 /// Title and command; a test runs them as they are.
 pub(crate) fn to_try(dev_env: &Path) -> [(&'static str, String); 3] {
     let data_dir = dev_env.parent().unwrap_or(dev_env);
@@ -21,7 +24,7 @@ pub(crate) fn to_try(dev_env: &Path) -> [(&'static str, String); 3] {
         (
             "load its pixel from the edge, as the recipient's mail client does",
             format!(
-                r#"{source}; curl -sS -o /dev/null -w '%{{http_code}} %{{content_type}}\n' "$(grep -o "$KRAITER_EDGE/o/[A-Za-z0-9_-]*\.gif" {mail} | head -n 1)""#
+                r#"{source}; curl -sS -A '{READER}' -o /dev/null -w '%{{http_code}} %{{content_type}}\n' "$(grep -o "$KRAITER_EDGE/o/[A-Za-z0-9_-]*\.gif" {mail} | head -n 1)""#
             ),
         ),
         (
