@@ -10,7 +10,7 @@ use kraiter_wire::UnixMillis;
 use serde_json::{Value, json};
 
 use crate::edge::{Edge, HOUR, Mint, now, stranger};
-use crate::service::{Service, all, options, rewrite};
+use crate::service::{Service, all, options, rewrite, texts};
 use crate::verdicts::FIREFOX;
 use crate::verify::assert_nothing_differs;
 
@@ -221,4 +221,29 @@ fn replicas_remove_old_data_by_themselves_while_events_come_in() {
         "{}",
         service.log()
     );
+}
+
+#[test]
+fn a_send_shows_its_events_of_every_month_that_is_kept() {
+    let url = database::fresh().unwrap();
+    let service = Service::on("retention-months", &url);
+    let api = service.tenant("shop");
+    let pixel = Mint::of(&service, 1)
+        .registered_days_ago(130)
+        .open("read-again", &stranger(1));
+    let mut edge = Edge::of(&service, 1);
+    let batch = [1, 129, 65]
+        .map(|days| seen(&mut edge, "o", &pixel, days))
+        .concat();
+    assert_eq!(edge.post(batch)["accepted"], 3);
+    let opens = || api.sent("read-again").unwrap()["opens"].clone();
+    let all_three = opens();
+    let times = texts(all_three.as_array().unwrap(), "timestamp");
+    assert_eq!((times.len(), times.is_sorted()), (3, true), "{times:?}");
+
+    // The month in which it was opened first is gone with its table.
+    keep(&api, 30);
+    retention(&service, &[]);
+    assert!(!has_partition(&url, 129));
+    assert_eq!(opens(), json!([all_three[2]]));
 }
