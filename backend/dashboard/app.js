@@ -99,7 +99,7 @@ async function show(moved) {
 }
 
 function unknown() {
-  return h("section", {}, h("h1", { class: "hidden" }, "Not found"), h("div", { class: "card" }, empty("There is no such page", "Campaigns, live events, contacts and sends have one each.")));
+  return h("section", {}, h("h1", { class: "hidden" }, "Not found"), h("div", { class: "card" }, empty("There is no such page", "Campaigns, live events, contacts and sends have one each.", h("p", {}, h("a", { href: "#/campaigns" }, "To your campaigns")))));
 }
 
 function failed(error) {

@@ -22,6 +22,7 @@ fn examples(document: &'static str) -> Vec<Example> {
     let text = std::fs::read_to_string(root.join(document)).unwrap();
     let mut examples: Vec<Example> = Vec::new();
     let mut lines = text.lines().enumerate();
+    let mut commands_end = None;
     while let Some((number, line)) = lines.next() {
         let Some(language) = line.strip_prefix("```") else {
             continue;
@@ -31,15 +32,20 @@ fn examples(document: &'static str) -> Vec<Example> {
             .map(|(_, line)| line)
             .take_while(|line| *line != "```")
             .collect();
+        let end = number + block.len() + 1;
         let block = block.join("\n");
         match language {
-            "sh" if block.contains("curl ") => examples.push(Example {
-                document,
-                line: number + 1,
-                commands: block,
-                answer: None,
-            }),
-            "json" => {
+            "sh" if block.contains("curl ") => {
+                commands_end = Some(end);
+                examples.push(Example {
+                    document,
+                    line: number + 1,
+                    commands: block,
+                    answer: None,
+                });
+            }
+            // Below, with a line of words between at most.
+            "json" if commands_end.is_some_and(|end| number <= end + 4) => {
                 let answer = serde_json::from_str(&block);
                 let answer = answer.unwrap_or_else(|error| panic!("{document}:{number}: {error}"));
                 examples.last_mut().unwrap().answer.get_or_insert(answer);
@@ -101,11 +107,17 @@ fn the_documents_commands_work_as_they_stand() {
     // The test hands on by the environment what `make run` writes into this file.
     std::fs::write(folder.join("data/dev.env"), "").unwrap();
     let mut count = 0;
-    for document in ["README.md", "docs/segments.md", "docs/api-by-example.md"] {
+    for document in [
+        "README.md",
+        "docs/segments.md",
+        "docs/api-by-example.md",
+        "docs/privacy.md",
+        "docs/webhooks.md",
+    ] {
         for example in examples(document) {
             run(&platform, &folder, &example);
             count += 1;
         }
     }
-    assert!(count > 15, "{count} examples");
+    assert!(count > 17, "{count} examples");
 }
