@@ -10,7 +10,7 @@ mod statistics;
 mod url;
 
 pub(crate) use migrations::migrate;
-pub(crate) use partitions::{PartitionRange, Partitions};
+pub(crate) use partitions::{PartitionRange, Partitions, lowest_id};
 pub(crate) use pool::{Client, DatabaseError, Planner, Pool, connect, leave_server, pool};
 pub(crate) use readiness::{Fault, check};
 pub(crate) use statistics::analyze_new_tables;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use deadpool_postgres::GenericClient;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use kraiter_wire::UnixMillis;
 use uuid::Uuid;
 
 use super::{DatabaseError, Pool, connect, locks};
@@ -103,7 +104,7 @@ impl Partitions {
         Ok(rows
             .iter()
             .map(|row| row.get::<_, String>(0))
-            .filter(|name| ends(name).is_some_and(|end| end <= lowest_id_at(moment)))
+            .filter(|name| ends(name).is_some_and(|end| end <= lowest_id(moment)))
             .collect())
     }
 
@@ -140,8 +141,8 @@ impl PartitionRange {
 fn range(first: Date) -> PartitionRange {
     PartitionRange {
         name: format!("events_{:04}_{:02}", first.year(), first.month()),
-        from: lowest_id(first),
-        to: lowest_id(first.saturating_add(jiff::Span::new().months(1))),
+        from: lowest_id(midnight(first)),
+        to: lowest_id(midnight(first.saturating_add(jiff::Span::new().months(1)))),
     }
 }
 
@@ -160,18 +161,18 @@ fn month_of(name: &str) -> Option<Date> {
     Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()
 }
 
-fn lowest_id_at(moment: Timestamp) -> Uuid {
-    Uuid::from_u128(u128::from(moment.millis()) << 80)
+/// The smallest id that an event at `time` can have: its milliseconds and zeros. Version bits are left
+/// out, so that every id of that moment, whatever its random part, sorts after it.
+pub(crate) fn lowest_id(time: Timestamp) -> Uuid {
+    Uuid::from_u128(u128::from(time.millis()) << 80)
 }
 
-/// The smallest id of a moment: its milliseconds and zeros. Version bits are left out, so that
-/// every id of that moment, whatever its random part, sorts after it.
-fn lowest_id(date: Date) -> Uuid {
+fn midnight(date: Date) -> Timestamp {
     let millis = date
         .to_zoned_datetime(TimeZone::UTC)
         .map(|zoned| zoned.timestamp().as_millisecond())
         .unwrap_or_default();
-    Uuid::from_u128(u128::from(millis.unsigned_abs()) << 80)
+    Timestamp(UnixMillis(millis.unsigned_abs()))
 }
 
 async fn create(pool: &Pool, ranges: &[PartitionRange]) -> Result<(), DatabaseError> {
@@ -200,7 +201,7 @@ async fn create(pool: &Pool, ranges: &[PartitionRange]) -> Result<(), DatabaseEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kraiter_wire::{EventIdGenerator, UnixMillis};
+    use kraiter_wire::EventIdGenerator;
 
     #[test]
     fn an_events_id_lies_in_the_month_of_its_time() {

@@ -108,8 +108,8 @@ impl DatabaseError {
         })
     }
 
-    /// Whether a table is not there: the database was not migrated yet.
-    pub(crate) fn is_unmigrated(&self) -> bool {
+    /// Whether a table is not there: the database was not migrated yet, or a partition was dropped.
+    pub(crate) fn is_missing_table(&self) -> bool {
         matches!(self, Self::Query(error)
             if error.code() == Some(&tokio_postgres::error::SqlState::UNDEFINED_TABLE))
     }

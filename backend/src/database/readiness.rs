@@ -23,7 +23,7 @@ pub(crate) async fn check(pool: &Pool) -> Result<Option<Fault>, DatabaseError> {
         client.query_one(&statement, &[&versions()]).await
     };
     let row = match answer.await.map_err(DatabaseError::from) {
-        Err(error) if error.is_unmigrated() => return Ok(Some(Fault::Unmigrated)),
+        Err(error) if error.is_missing_table() => return Ok(Some(Fault::Unmigrated)),
         row => row?,
     };
     let (applied, read_only): (Option<bool>, bool) = (row.get(0), row.get(1));

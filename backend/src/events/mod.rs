@@ -12,6 +12,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+pub(crate) use crate::database::lowest_id;
 use crate::verdicts::{Reasons, Verdict};
 
 /// Names are public API; numbers are what Postgres holds. Both keep their meaning.
@@ -119,11 +120,6 @@ impl Event {
 pub(crate) fn time_of(id: Uuid) -> Timestamp {
     let millis = EventId::from_uuid(id).map(EventId::time);
     Timestamp(millis.unwrap_or(kraiter_wire::UnixMillis(0)))
-}
-
-/// The smallest id that an event at `time` can have; smaller ones are earlier.
-pub(crate) fn lowest_id(time: Timestamp) -> Uuid {
-    Uuid::from_u128(u128::from(time.millis()) << 80)
 }
 
 /// Which events to list, newest first. All that is given must hold.

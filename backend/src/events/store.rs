@@ -3,7 +3,6 @@
 use deadpool_postgres::GenericClient;
 use kraiter_wire::{ContactId, TenantId};
 use tokio_postgres::Row;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -123,7 +122,7 @@ pub(crate) async fn of_send(
     let count = send.opens_count + send.clicks_count;
     let kinds = [EventType::Opened, EventType::Clicked].map(EventType::number);
     // The subquery keeps the planner from planning anew for each id.
-    let read_from = async |table: &str, from: Uuid| {
+    let read_from = async |table: &str, from: Uuid, limit: i64| {
         let sql = format!(
             "select id, kind, send_id, contact_id, null::text, null::text, link_index, url, ip, \
                user_agent, verdict, reasons \
@@ -138,21 +137,20 @@ pub(crate) async fn of_send(
             &from,
             &send.id,
             &kinds.as_slice(),
-            &count,
+            &limit,
         ];
         let rows = client.query(&statement, &values).await?;
-        Ok(rows.iter().filter_map(read).collect::<Vec<Event>>())
+        Ok::<Vec<Event>, DatabaseError>(rows.iter().filter_map(read).collect())
     };
     // Most have all their events in one month. Every partition would be opened to read one.
     let month = PartitionRange::at(first);
-    let mut events = match read_from(&month.name, lowest_id(first)).await {
-        Err(DatabaseError::Query(error)) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
-            Vec::new()
-        }
+    let mut events = match read_from(&month.name, lowest_id(first), count).await {
+        Err(error) if error.is_missing_table() => Vec::new(),
         read => read?,
     };
-    if (events.len() as i64) < count {
-        events.extend(read_from("events", month.to).await?);
+    let missing = count - events.len() as i64;
+    if missing > 0 {
+        events.extend(read_from("events", month.to, missing).await?);
     }
     Ok(events)
 }

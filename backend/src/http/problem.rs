@@ -135,7 +135,7 @@ impl ResponseError for Problem {
 
 impl From<DatabaseError> for Problem {
     fn from(error: DatabaseError) -> Self {
-        if error.is_unmigrated() {
+        if error.is_missing_table() {
             tracing::error!(%error, "the database is not migrated; run kraiter migrate");
             Self::new(
                 ErrorCode::DatabaseUnavailable,

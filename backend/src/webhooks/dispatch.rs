@@ -92,7 +92,7 @@ impl Run {
             let rest = match self.round().await {
                 Ok(()) if (self.busy)() => (start.elapsed() * REST).clamp(POLL, MAX_REST),
                 Ok(()) => POLL,
-                Err(error) if error.is_unmigrated() => TROUBLE,
+                Err(error) if error.is_missing_table() => TROUBLE,
                 Err(error) => {
                     tracing::warn!(%error, "webhooks cannot be looked after; it is tried again");
                     TROUBLE

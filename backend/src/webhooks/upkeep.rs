@@ -20,7 +20,7 @@ pub(super) async fn run(pool: Pool, log_kept: Duration) {
     let mut round = 0;
     loop {
         if let Err(error) = look_after(&pool, log_kept, round % REMOVAL == 0).await
-            && !error.is_unmigrated()
+            && !error.is_missing_table()
         {
             tracing::warn!(%error, "the log of webhooks cannot be looked after");
         }
